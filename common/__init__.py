@@ -1,0 +1,1 @@
+"""What the notebooks share and what is not the lesson: data, drawing, evidence."""

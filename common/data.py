@@ -1,0 +1,381 @@
+"""The data of the four notebooks: MNIST or its stand-in, a photo, synthetic data with its truth."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+import tempfile
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import URLError
+
+import matplotlib.cbook
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMEOUT = 10  # seconds without a byte before a download is given up
+MAX_PIXELS = 50_000_000  # a larger photo would need gigabytes once its colours are clustered
+
+# MD5 of the four files of MNIST (Y. LeCun, C. Cortes, C. Burges), uncompressed, computed from
+# archives that pass the checksums in torchvision.datasets.MNIST.
+MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+class Digits(NamedTuple):
+    """Images (n, 28, 28) uint8 with white ink (255) on black, and labels (n,) int64."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    source: str  # "mnist" or "strokes"
+    note: str  # one line that says which digits these are, and why
+
+
+class LinearData(NamedTuple):
+    """X (n, d) and y (n,) = X w + b + noise, with the truth w (d,), b and noise (a std)."""
+
+    X: np.ndarray
+    y: np.ndarray
+    w: np.ndarray
+    b: float
+    noise: float
+
+
+class Ratings(NamedTuple):
+    """Observed triples, each (N,), with every noisy rating and the truth, each (n, m)."""
+
+    users: np.ndarray
+    items: np.ndarray
+    ratings: np.ndarray
+    noisy: np.ndarray
+    truth: np.ndarray
+    noise: float  # standard deviation of noisy - truth, in rating units
+
+
+# MNIST -----------------------------------------------------------------------------------------
+
+
+def mnist_pair(digits: tuple[int, int] = (1, 7), source: str = "auto") -> Digits:
+    """Load two digits of MNIST, or the embedded stroke digits where MNIST cannot be had.
+
+    The files are looked for in ``$ML_DATA_DIR``, or in ``data/`` beside the notebooks' folders,
+    laid out as `torchvision.datasets.MNIST` lays them out. Where they are complete no network is
+    touched; otherwise they are downloaded, checked, and moved into place whole.
+
+    Parameters
+    ----------
+    digits : tuple of two int
+        Which digits to keep, 0 to 9, different; only (1, 7) has a stand-in.
+    source : {"auto", "mnist", "strokes"}
+        "mnist" insists on MNIST, "strokes" on the stand-in, "auto" takes MNIST if it can be had.
+
+    Returns
+    -------
+    Digits
+        Training and test images (n, 28, 28) uint8, labels (n,) int64 holding the two digits.
+
+    Raises
+    ------
+    ValueError
+        If `digits` or `source` is not one of the above.
+    RuntimeError
+        If MNIST was asked for by name and cannot be had; names the folder and how to fill it.
+
+    Notes
+    -----
+    MNIST: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits",
+    CC BY-SA 3.0.
+    """
+    whole = all(isinstance(d, int | np.integer) and 0 <= d <= 9 for d in digits)
+    if not whole or len(set(digits)) != 2 or len(digits) != 2:
+        raise ValueError(f"digits: expected two different integers from 0 to 9, got {digits!r}")
+    if source not in ("auto", "mnist", "strokes"):
+        raise ValueError(f'source: expected "auto", "mnist" or "strokes", got {source!r}')
+    drawable = set(digits) == {1, 7}
+    if source == "strokes" and not drawable:
+        raise ValueError(f"digits: the stroke digits are ones and sevens only, got {digits!r}")
+    if source != "strokes":
+        folder = Path(os.environ.get("ML_DATA_DIR") or ROOT / "data")
+        try:
+            return _read_mnist(folder, digits)
+        except (OSError, RuntimeError) as error:  # no network, time-out, full or read-only disk
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            if source == "mnist" or not drawable:
+                raise RuntimeError(
+                    f"MNIST is not in {folder} and could not be downloaded ({reason}). Put its "
+                    f"four files, uncompressed, into {folder / 'MNIST' / 'raw'}, or set "
+                    "ML_DATA_DIR to a folder that holds MNIST/raw, or connect to the network."
+                ) from error
+    note = "Digits: embedded pen strokes, drawn here"
+    if source == "auto":
+        note += " because MNIST is neither on this machine nor could it be downloaded"
+    # The two sizes are those of MNIST's ones and sevens; the seeds keep the parts apart.
+    train = stroke_digits(13_007, np.random.default_rng(1))
+    test = stroke_digits(2_163, np.random.default_rng(7))
+    return Digits(*train, *test, "strokes", note + ".")
+
+
+def _read_mnist(folder: Path, digits: tuple[int, int]) -> Digits:
+    raw = folder / "MNIST" / "raw"
+    damaged = [name for name in MNIST_MD5 if not _is_intact(raw / name)]
+    if damaged:
+        for name in damaged:
+            if (raw / name).exists():
+                print(f"{raw / name} is damaged: removed, to be downloaded again.")
+                (raw / name).unlink()
+        _download_mnist(folder)
+    parts = []
+    for train in (True, False):
+        part = _torchvision_datasets().MNIST(folder, train=train, download=False)
+        keep = np.isin(part.targets.numpy(), digits)
+        parts += [part.data.numpy()[keep], part.targets.numpy()[keep]]
+    return Digits(*parts, "mnist", "Digits: MNIST, 28 × 28 pixels, handwritten.")
+
+
+def _is_intact(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest() == MNIST_MD5[path.name]
+
+
+def _download_mnist(folder: Path) -> None:
+    datasets = _torchvision_datasets()
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    before = socket.getdefaulttimeout()
+    # Every process downloads into a folder of its own and then renames whole, checked files:
+    # nobody ever reads half a file, and two that download at once end with the same bytes.
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        socket.setdefaulttimeout(TIMEOUT)
+        try:
+            _first_mirror_that_answers(datasets, own)
+        finally:
+            socket.setdefaulttimeout(before)
+        for name in MNIST_MD5:
+            new = Path(own) / "MNIST" / "raw" / name
+            if not _is_intact(new):
+                raise RuntimeError(f"the downloaded {name} has a wrong checksum")
+            try:
+                os.replace(new, raw / name)
+            except PermissionError:  # Windows: another process has just put it there and reads it
+                if not _is_intact(raw / name):
+                    raise
+
+
+def _first_mirror_that_answers(datasets, folder: str) -> None:
+    # torchvision goes on to its next mirror after an URLError, but not after a time-out.
+    for mirror in datasets.MNIST.mirrors:
+        # The name of the class is the name of the folder that torchvision fills.
+        one_mirror = type("MNIST", (datasets.MNIST,), {"mirrors": [mirror]})
+        try:
+            one_mirror(folder, download=True)
+            return
+        except (OSError, RuntimeError) as error:
+            shutil.rmtree(Path(folder) / "MNIST", ignore_errors=True)
+            failure = error
+    raise failure
+
+
+def _torchvision_datasets():
+    """Import `torchvision.datasets`, lazily: torch takes seconds to load."""
+    try:
+        import torchvision.datasets
+    except RuntimeError:
+        # The package index has torchvision built for CUDA. Beside a CPU-only torch its compiled
+        # operators do not load, and the import fails because nobody declared these two. Nothing
+        # here calls them, so a bare declaration is enough.
+        import torch
+
+        for schema in (
+            "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+            "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+        ):
+            torch.library.define(
+                f"torchvision::{schema.split('(')[0]}", schema[schema.index("(") :]
+            )
+        import torchvision.datasets
+    return torchvision.datasets
+
+
+# A photo ---------------------------------------------------------------------------------------
+
+
+def photo(path: str | os.PathLike | None = None) -> np.ndarray:
+    """Read a photo as RGB.
+
+    Parameters
+    ----------
+    path : str or path-like, optional
+        Any file that Pillow can read: grey, palette, transparent (laid over white), CMYK, 16 bits
+        per channel; turned upright where its EXIF data says so; of an animation the first frame.
+        By default the portrait of Grace Hopper (public domain) that ships inside matplotlib.
+
+    Returns
+    -------
+    ndarray, shape (h, w, 3), uint8
+        Red, green and blue, 0 to 255.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is empty, is no image, or has more than 50 million pixels.
+    """
+    if path is None:
+        path = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"path: there is no file {path}")
+    if not path.is_file():
+        raise ValueError(f"path: expected an image file, {path} is a folder")
+    if path.stat().st_size == 0:
+        raise ValueError(f"path: {path} is empty")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of sizes that we reject by our own, lower limit.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                pixels = image.width * image.height
+                if pixels > MAX_PIXELS:
+                    raise ValueError(
+                        f"path: {path} has {pixels:,} pixels, expected at most {MAX_PIXELS:,}"
+                    )
+                return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+    except UnidentifiedImageError as error:
+        raise ValueError(f"path: {path} is not an image that Pillow can read") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"path: {path} has far more than {MAX_PIXELS:,} pixels") from error
+    except (OSError, SyntaxError) as error:  # Pillow's way to say that the data is broken
+        raise ValueError(f"path: {path} cannot be decoded ({error})") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        # 16 bits per channel, of which Pillow's own conversion would clip all but the lowest 256
+        # values. Wider integers and floats have no agreed white: their range is stretched.
+        values = np.asarray(image, dtype=np.float64)
+        if image.mode.startswith("I;16") or (values.min() >= 0 and 255 < values.max() <= 65535):
+            values = values / 257
+        elif values.min() < 0 or values.max() > 255:
+            values = (values - values.min()) / np.ptp(values) * 255
+        image = Image.fromarray(np.round(values).astype(np.uint8))
+    if image.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image)
+    return image.convert("RGB")
+
+
+# Synthetic data --------------------------------------------------------------------------------
+
+
+def linear_data(n: int, d: int, noise: float, rng: np.random.Generator) -> LinearData:
+    """Draw a linear regression problem whose answer is known.
+
+    The rows of X are standard normal and w is uniform on the unit sphere, so that the signal Xw
+    has variance 1 and `noise` is relative to it.
+
+    Parameters
+    ----------
+    n, d : int
+        Examples (n ≥ 1) and features (d ≥ 1).
+    noise : float
+        Standard deviation σ ≥ 0 of the Gaussian noise in y.
+    rng : numpy.random.Generator
+        Source of all randomness.
+
+    Returns
+    -------
+    LinearData
+        X (n, d) and y (n,) float64, and the truth w (d,), b and noise.
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1 or `noise` is negative or not finite.
+    """
+    _check_sizes(n=n, d=d)
+    _check_noise(noise)
+    w = rng.standard_normal(d)
+    w /= np.linalg.norm(w)
+    b = rng.standard_normal()
+    X = rng.standard_normal((n, d))
+    y = X @ w + b + noise * rng.standard_normal(n)
+    return LinearData(X, y, w, float(b), float(noise))
+
+
+def low_rank_ratings(
+    n_users: int,
+    n_items: int,
+    rank: int,
+    noise: float,
+    observed: float,
+    rng: np.random.Generator,
+) -> Ratings:
+    """Draw a ratings matrix of known rank, with noise, of which a part is observed.
+
+    The truth is P Qᵀ with standard normal factors, scaled to standard deviation 1, so that `noise`
+    is relative to the signal.
+
+    Parameters
+    ----------
+    n_users, n_items : int
+        Shape of the matrix.
+    rank : int
+        Rank of the truth, 1 to min(n_users, n_items).
+    noise : float
+        Standard deviation ≥ 0 of the Gaussian noise, relative to the truth's.
+    observed : float
+        Share of all entries that is observed, above 0 and at most 1; at least one entry is.
+    rng : numpy.random.Generator
+        Source of all randomness.
+
+    Returns
+    -------
+    Ratings
+        users and items (N,) int64, without repeats and in random order; their ratings (N,);
+        noisy and truth (n_users, n_items); all float64.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside the range given above.
+    """
+    _check_sizes(n_users=n_users, n_items=n_items, rank=rank)
+    _check_noise(noise)
+    if rank > min(n_users, n_items):
+        raise ValueError(f"rank: expected at most min(n_users, n_items), got {rank}")
+    if not 0 < observed <= 1:
+        raise ValueError(f"observed: expected a share above 0 and at most 1, got {observed!r}")
+    truth = rng.standard_normal((n_users, rank)) @ rng.standard_normal((n_items, rank)).T
+    if truth.size > 1:
+        truth /= truth.std()
+    noisy = truth + noise * rng.standard_normal(truth.shape)
+    count = max(1, round(observed * truth.size))
+    users, items = np.unravel_index(rng.choice(truth.size, count, replace=False), truth.shape)
+    return Ratings(users, items, noisy[users, items], noisy, truth, float(noise))
+
+
+def _check_sizes(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"{name}: expected an integer of at least 1, got {size!r}")
+
+
+def _check_noise(noise: float) -> None:
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"noise: expected a finite standard deviation of 0 or more, got {noise!r}")
