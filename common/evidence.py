@@ -100,24 +100,22 @@ class Evidence:
         rows = [("claim", "measured", "bound", ""), *self._cells()]
         widths = [max(len(row[j]) for row in rows) for j in range(4)]
         return "\n".join(
-            "  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows
+            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
         )
 
     def _html(self) -> str:
+        align = ["left", "right", "right", "center"]
+        styles = [f"text-align:{a};{'' if a == 'left' else 'white-space:nowrap'}" for a in align]
         head = "".join(
-            f'<th scope="col" style="text-align:{a}">{t}</th>'
-            for t, a in [
-                ("claim", "left"),
-                ("measured", "right"),
-                ("bound", "right"),
-                ("pass", "center"),
-            ]
+            f'<th scope="col" style="{style}">{title}</th>'
+            for title, style in zip(["claim", "measured", "bound", "pass"], styles, strict=True)
         )
-        body = "".join(
-            f'<tr><td style="text-align:left">{html.escape(claim)}</td>'
-            f'<td style="text-align:right;white-space:nowrap">{measured}</td>'
-            f'<td style="text-align:right;white-space:nowrap">{bound}</td>'
-            f'<td style="text-align:center">{mark}</td></tr>'
-            for claim, measured, bound, mark in self._cells()
+        rows = (
+            "".join(
+                f'<td style="{style}">{html.escape(text)}</td>'
+                for text, style in zip(cells, styles, strict=True)
+            )
+            for cells in self._cells()
         )
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
