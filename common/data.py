@@ -208,7 +208,7 @@ def _torchvision_datasets():
 # Stroke digits ---------------------------------------------------------------------------------
 
 POINTS = 24  # points along a pen stroke: closer together than the finest pen is wide
-PEN = (0.45, 1.4)  # narrowest and widest pen, as the standard deviation in pixels of its ink
+PEN = (0.45, 2.0)  # narrowest and widest pen, as the standard deviation in pixels of its ink
 
 
 def stroke_digits(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -243,7 +243,7 @@ def stroke_digits(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
     strokes, drawn = _strokes(labels == 1, rng)
     slant = rng.normal(np.where(labels == 1, 0.22, 0.25), np.where(labels == 1, 0.36, 0.25))
     strokes[..., 0] -= slant[:, None, None] * strokes[..., 1]
-    pen = np.exp(rng.normal(np.log(0.75), 0.25, n)).clip(*PEN)
+    pen = np.exp(rng.normal(np.log(0.75), 0.3, n)).clip(*PEN)
     black = rng.uniform(3, 8, n)
     images = np.empty((n, 28, 28), dtype=np.uint8)
     for i in range(0, n, 500):  # so few at a time that they stay in the processor's cache
@@ -264,15 +264,15 @@ def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
         return np.stack([rng.normal(*x, n), rng.normal(*y, n)], axis=1)
 
     # The seven.
-    right = point((0.2, 0.52), (-0.08, 0.08))
+    right = point((0.16, 0.5), (-0.08, 0.08))
     left = point(-right[:, 0], (-0.05, 0.2))
     foot = point((-0.25, 0.25), 1)
-    bar = left, (left + right) / 2 + normal_point((0, 0.06), (0, 0.08)), right
-    leg = right, (right + foot) / 2 + normal_point((0.03, 0.13), (0, 0.09)), foot
+    bar = left, (left + right) / 2 + normal_point((0, 0.08), (-0.03, 0.11)), right
+    leg = right, (right + foot) / 2 + normal_point((0.05, 0.18), (0, 0.1)), foot
     hook = (
         left,
         left + point((-0.05, 0.05), (0.05, 0.12)),
-        left + point((-0.12, 0.06), (0.08, 0.28)),
+        left + point((-0.14, 0.08), (0.08, 0.35)),
     )
     middle = (right + foot) / 2 + point((-0.12, 0.08), (-0.12, 0.12))
     arm = point((0.12, 0.4), 0) + normal_point((0, 0), (0, 0.08))
@@ -281,7 +281,7 @@ def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
     # The one.
     top, bottom = point(0, 0), point(0, 1)
     stem = top, point(0, (0.3, 0.7)) + normal_point((0, 0.09), (0, 0)), bottom
-    flag = top, top + point((-0.15, -0.05), (0.03, 0.12)), top + point((-0.32, -0.1), (0.1, 0.3))
+    flag = top, top + point((-0.15, -0.05), (0.03, 0.12)), top + point((-0.35, -0.1), (0.1, 0.35))
     arm = point((0.12, 0.35), 0) + normal_point((0, 0), (0, 0.03))
     serif = bottom - arm, bottom, bottom + arm * rng.uniform(0.6, 1.2, (n, 1))
 
@@ -289,8 +289,8 @@ def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
     table = [
         (stem, leg, 1, 1),
         (stem, bar, 0, 1),
-        (flag, hook, 0.15, 0.45),
-        (serif, cross, 0.08, 0.2),
+        (flag, hook, 0.25, 0.45),
+        (serif, cross, 0.12, 0.2),
     ]
     t = np.linspace(0, 1, POINTS)[:, None]
     strokes, drawn = [], []
