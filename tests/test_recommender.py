@@ -1,0 +1,589 @@
+"""The algorithms of the matrix-factorisation notebook."""
+
+import tracemalloc
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from notebooks import algorithms
+from scipy.sparse import csr_array
+
+from common.data import low_rank_ratings
+
+nb = algorithms("recommender-system")
+ARRAYS = ("user_bias", "item_bias", "P", "Q")
+SEEDS = st.integers(0, 10**6)
+
+
+@st.composite
+def triples(draw, most=40):
+    """Up to `most` ratings of up to 8 users and 6 items, repeats included, and the shape."""
+    n, m = draw(st.integers(1, 8)), draw(st.integers(1, 6))
+    count = draw(st.integers(1, most))
+    users = draw(st.lists(st.integers(0, n - 1), min_size=count, max_size=count))
+    items = draw(st.lists(st.integers(0, m - 1), min_size=count, max_size=count))
+    ratings = np.random.default_rng(draw(SEEDS)).standard_normal(count)
+    return np.array(users), np.array(items), ratings, (n, m)
+
+
+def random_model(shape, rank, rng, biases=True):
+    n, m = shape
+    b, c = (
+        (rng.standard_normal(n), rng.standard_normal(m)) if biases else (np.zeros(n), np.zeros(m))
+    )
+    P, Q = rng.standard_normal((n, rank)), rng.standard_normal((m, rank))
+    return nb.FactorModel(0.3 if biases else 0.0, b, c, P, Q, biases)
+
+
+def rmse(a, b):
+    return np.sqrt(np.mean((a - b) ** 2))
+
+
+def largest_difference(a, b):
+    return max(np.abs(getattr(a, name) - getattr(b, name)).max() for name in ARRAYS)
+
+
+def hidden(data):
+    mask = np.ones(data.truth.shape, dtype=bool)
+    mask[data.users, data.items] = False
+    return mask
+
+
+def oracle(data, rank, sweeps=30):
+    """Least squares started at the true factors."""
+    U, s, Vt = np.linalg.svd(data.truth, full_matrices=False)
+    P, Q = U[:, :rank] * np.sqrt(s[:rank]), Vt[:rank].T * np.sqrt(s[:rank])
+    n, m = data.truth.shape
+    start = nb.FactorModel(0.0, np.zeros(n), np.zeros(m), P, Q, False)
+    return nb.als(*data[:3], (n, m), rank=rank, sweeps=sweeps, biases=False, start=start)
+
+
+# Batches ---------------------------------------------------------------------------------------
+
+
+@given(triples(), SEEDS)
+def test_a_batch_repeats_nobody_and_the_batches_hold_every_rating_once(table, seed):
+    users, items, _, _ = table
+    batches = nb.conflict_free_batches(users, items, np.random.default_rng(seed))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(users)))
+    for batch in batches:
+        assert len(batch) == len(set(users[batch].tolist())) == len(set(items[batch].tolist()))
+    degree = max(np.bincount(users).max(), np.bincount(items).max())
+    assert degree <= len(batches) <= 2 * degree - 1
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "count"),
+    [
+        ([0], [0], 1),
+        ([0, 1, 2, 3], [3, 2, 1, 0], 1),  # a matching
+        ([5, 5, 5], [7, 7, 7], 3),  # one pair, three times
+        ([0, 0, 0], [0, 1, 2], 3),  # a star
+    ],
+)
+def test_number_of_batches_by_hand(users, items, count):
+    assert len(nb.conflict_free_batches(users, items, np.random.default_rng(0))) == count
+
+
+def test_batches_come_from_the_generator_alone():
+    data = low_rank_ratings(60, 40, 2, 0.1, 0.3, np.random.default_rng(0))
+    a, b, c = (nb.conflict_free_batches(data.users, data.items, rng) for rng in (1, 1, 2))
+    assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+    assert not all(np.array_equal(x, y) for x, y in zip(a, c, strict=False))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 1.0])
+def test_greedy_needs_hardly_more_than_the_largest_degree(share):
+    data = low_rank_ratings(200, 150, 2, 0.1, share, np.random.default_rng(0))
+    degree = max(np.bincount(data.users).max(), np.bincount(data.items).max())
+    batches = nb.conflict_free_batches(data.users, data.items, np.random.default_rng(1))
+    assert len(batches) <= 1.5 * degree
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "name"),
+    [
+        ([], [], "users"),
+        ([[0]], [[0]], "users"),
+        ([0, -1], [0, 0], "users"),
+        ([0, 1], [0, -1], "items"),
+        ([0.0, 1.0], [0, 1], "users"),
+        ([0, 1], [True, False], "items"),
+        ([0, 1], [0], "items"),
+    ],
+)
+def test_batches_refuse_bad_ids(users, items, name):
+    with pytest.raises(ValueError, match=name):
+        nb.conflict_free_batches(users, items, np.random.default_rng(0))
+
+
+# SGD -------------------------------------------------------------------------------------------
+
+
+@given(triples(), SEEDS, st.integers(1, 4), st.booleans(), st.sampled_from([0.0, 0.3]))
+def test_batches_do_what_the_loop_does(table, seed, rank, biases, reg):
+    users, items, ratings, shape = table
+    rng = np.random.default_rng(seed)
+    a = random_model(shape, rank, rng, biases)
+    b = deepcopy(a)
+    batches = nb.conflict_free_batches(users, items, rng)
+    one = nb.sgd_loop(users, items, ratings, a, np.concatenate(batches), 0.02, reg)
+    two = nb.sgd_batches(users, items, ratings, b, batches, 0.02, reg)
+    assert largest_difference(a, b) <= 1e-12
+    assert one == pytest.approx(two, rel=1e-12)
+
+
+def test_an_epoch_of_80_000_ratings_is_the_loop_in_that_order():
+    data = low_rank_ratings(1000, 800, 5, 0.1, 0.1, np.random.default_rng(0))
+    a = nb.start_model(*data[:3], (1000, 800), 3, True, np.random.default_rng(1))
+    b = deepcopy(a)
+    batches = nb.conflict_free_batches(data.users, data.items, np.random.default_rng(2))
+    nb.sgd_loop(*data[:3], a, np.concatenate(batches), 0.05, 0.01)
+    nb.sgd_batches(*data[:3], b, batches, 0.05, 0.01)
+    assert largest_difference(a, b) <= 1e-12
+
+
+def test_the_loop_updates_both_rows_from_their_old_values():
+    model = nb.FactorModel(
+        0.0, np.zeros(1), np.zeros(1), np.array([[2.0]]), np.array([[3.0]]), False
+    )
+    squares = nb.sgd_loop([0], [0], [7.0], model, [0], 0.1, 0.0)
+    assert squares == 1.0
+    assert model.P[0, 0] == pytest.approx(2.3)  # 2 + 0.1 · 1 · 3
+    assert model.Q[0, 0] == pytest.approx(3.2)  # 3 + 0.1 · 1 · 2, the old 2
+
+
+@given(triples(most=1), SEEDS, st.booleans())
+def test_a_step_is_minus_the_gradient_by_finite_differences(table, seed, biases):
+    users, items, ratings, shape = table
+    model = random_model(shape, 2, np.random.default_rng(seed), biases)
+    after, lr, reg, h = deepcopy(model), 1e-3, 0.2, 1e-5
+    nb.sgd_batches(users, items, ratings, after, [slice(None)], lr, reg)
+    for name in ARRAYS if biases else ("P", "Q"):
+        array = getattr(model, name)
+        for where in np.ndindex(array.shape):
+            value, sides = array[where], []
+            for nudge in (h, -h):
+                array[where] = value + nudge
+                sides.append(nb.objective(users, items, ratings, model, reg))
+            array[where] = value
+            step = (getattr(after, name)[where] - value) / lr
+            assert step == pytest.approx(-(sides[0] - sides[1]) / (2 * h), abs=1e-7)
+
+
+def test_without_biases_none_is_learned():
+    data = low_rank_ratings(20, 15, 2, 0.1, 0.5, np.random.default_rng(0))
+    fit = nb.factorize(*data[:3], (20, 15), rank=2, epochs=5, lr=0.1, biases=False, rng=0)
+    assert fit.mu == 0
+    assert not fit.user_bias.any()
+    assert not fit.item_bias.any()
+
+
+@given(triples())
+def test_objective_is_the_sum_it_says(table):
+    users, items, ratings, shape = table
+    model, total = random_model(shape, 3, np.random.default_rng(0)), 0.0
+    for u, i, r in zip(users, items, ratings, strict=True):
+        e = r - (model.mu + model.user_bias[u] + model.item_bias[i] + model.P[u] @ model.Q[i])
+        size = model.P[u] @ model.P[u] + model.Q[i] @ model.Q[i]
+        total += e**2 / 2 + 0.7 / 2 * (size + model.user_bias[u] ** 2 + model.item_bias[i] ** 2)
+    assert nb.objective(users, items, ratings, model, 0.7) == pytest.approx(total)
+
+
+# The whole fit ---------------------------------------------------------------------------------
+
+
+def fit_sgd(users, items, ratings, shape, **options):
+    return nb.factorize(
+        users, items, ratings, shape, **{"rank": 2, "epochs": 5, "lr": 0.05} | options
+    )
+
+
+def fit_als(users, items, ratings, shape, **options):
+    return nb.als(users, items, ratings, shape, **{"rank": 2, "sweeps": 4, "reg": 0.1} | options)
+
+
+FITS = pytest.mark.parametrize("fit", [fit_sgd, fit_als])
+
+
+@FITS
+@given(triples(), SEEDS, st.booleans())
+def test_relabelling_changes_nothing_but_the_labels(fit, table, seed, biases):
+    users, items, ratings, shape = table
+    rng = np.random.default_rng(seed)
+    new_user, new_item = rng.permutation(shape[0] + 3), rng.permutation(shape[1] + 2)
+    a = fit(users, items, ratings, shape, rng=seed, biases=biases)
+    renamed = (new_user[users], new_item[items], ratings, (shape[0] + 3, shape[1] + 2))
+    b = fit(*renamed, rng=seed, biases=biases)
+    for name, label in zip(ARRAYS, (new_user, new_item) * 2, strict=True):
+        old, new = getattr(a, name), getattr(b, name)
+        np.testing.assert_allclose(new[label[: len(old)]], old, rtol=1e-9, atol=1e-9)
+
+
+def test_relabelling_leaves_sgd_equal_to_the_last_bit():
+    data = low_rank_ratings(50, 40, 3, 0.1, 0.3, np.random.default_rng(0))
+    user, item = np.random.default_rng(1).permutation(50), np.random.default_rng(2).permutation(40)
+    a = fit_sgd(*data[:3], (50, 40), rng=3)
+    b = fit_sgd(user[data.users], item[data.items], data.ratings, (50, 40), rng=3)
+    assert np.array_equal(b.P[user], a.P)
+    assert np.array_equal(b.Q[item], a.Q)
+    assert np.array_equal(b.user_bias[user], a.user_bias)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30))
+def test_by_appearance_keeps_first_occurrences(ids):
+    assert nb.by_appearance(np.array(ids), 12).tolist() == list(dict.fromkeys(ids))
+
+
+@FITS
+@given(triples(), SEEDS, st.booleans())
+def test_unseen_users_and_items_get_the_bias_prediction(fit, table, seed, biases):
+    users, items, ratings, (n, m) = table
+    model = fit(users, items, ratings, (n + 1, m + 1), rng=seed, biases=biases)
+    assert model.mu == (pytest.approx(ratings.mean()) if biases else 0)
+    assert model.predict([n], [m])[0] == model.mu
+    for u in range(n):
+        assert model.predict([u], [m])[0] == pytest.approx(model.mu + model.user_bias[u])
+    for i in range(m):
+        assert model.predict([n], [i])[0] == pytest.approx(model.mu + model.item_bias[i])
+
+
+@pytest.mark.parametrize("biases", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_rank_one_fully_observed_without_noise_is_recovered(biases, seed):
+    data = low_rank_ratings(30, 20, 1, 0.0, 1.0, np.random.default_rng(seed))
+    options = {"rank": 1, "biases": biases, "rng": seed}
+    sgd = nb.factorize(*data[:3], (30, 20), epochs=400, lr=0.05, **options)
+    assert np.abs(sgd.matrix() - data.truth).max() <= 1e-6
+    least_squares = nb.als(*data[:3], (30, 20), sweeps=200, **options)
+    assert np.abs(least_squares.matrix() - data.truth).max() <= 1e-6
+
+
+@pytest.mark.parametrize("scale", [1e-3, 7.0, 1e4])
+def test_ratings_in_other_units_give_the_same_fit_in_other_units(scale):
+    users, items, ratings = low_rank_ratings(30, 20, 2, 0.1, 0.4, np.random.default_rng(0))[:3]
+    options = {"rank": 2, "epochs": 20, "biases": False, "rng": 1}
+    a = nb.factorize(users, items, ratings, (30, 20), lr=0.1, reg=0.01, **options)
+    b = nb.factorize(
+        users, items, scale * ratings, (30, 20), lr=0.1 / scale, reg=0.01 * scale, **options
+    )
+    np.testing.assert_allclose(b.matrix(), scale * a.matrix(), rtol=1e-8, atol=1e-8 * scale)
+
+
+@FITS
+def test_a_constant_added_to_all_ratings_goes_to_mu(fit):
+    users, items, ratings = low_rank_ratings(30, 20, 2, 0.1, 0.4, np.random.default_rng(0))[:3]
+    a, b = (fit(users, items, r, (30, 20), rng=1) for r in (ratings, ratings + 3.0))
+    assert b.mu == pytest.approx(a.mu + 3)
+    np.testing.assert_allclose(b.matrix(), a.matrix() + 3, rtol=0, atol=1e-9)
+
+
+@FITS
+@pytest.mark.parametrize("biases", [False, True])
+def test_constant_ratings_and_a_single_rating(fit, biases):
+    same = fit([0, 0, 1], [0, 1, 1], [2.5, 2.5, 2.5], (2, 2), rng=0)
+    np.testing.assert_allclose(same.matrix(), 2.5)
+    zero = fit([0, 1], [0, 1], [0.0, 0.0], (2, 2), rng=0, biases=biases)
+    assert not zero.matrix().any()
+    single = fit([4], [2], [-1.0], (5, 3), rng=0, biases=biases)
+    assert np.isfinite(single.matrix()).all()
+
+
+@FITS
+def test_inputs_may_be_lists_and_small_types_and_are_left_alone(fit):
+    data = low_rank_ratings(12, 9, 2, 0.1, 0.6, np.random.default_rng(0))
+    users, items, ratings = (a.copy() for a in data[:3])
+    a = fit(users, items, ratings, (12, 9), rng=0)
+    for before, after in zip(data[:3], (users, items, ratings), strict=True):
+        assert np.array_equal(before, after)
+    b = fit(users.tolist(), items.astype(np.uint8), ratings.tolist(), [12, 9], rng=0)
+    assert largest_difference(a, b) == 0
+
+
+@FITS
+def test_a_start_is_continued_and_left_alone(fit):
+    data = low_rank_ratings(12, 9, 2, 0.1, 0.6, np.random.default_rng(0))
+    start = fit(*data[:3], (12, 9), rng=0)
+    kept = deepcopy(start)
+    after = fit(*data[:3], (12, 9), rng=0, start=start)
+    assert largest_difference(start, kept) == 0
+    assert start.history == kept.history
+    assert largest_difference(after, kept) > 0
+    before, now = (nb.objective(*data[:3], model, 0.1) for model in (kept, after))
+    assert fit is fit_sgd or now <= before
+
+
+@FITS
+def test_a_start_of_another_kind_is_refused(fit):
+    data = low_rank_ratings(12, 9, 2, 0.1, 0.6, np.random.default_rng(0))
+    start = fit(*data[:3], (12, 9), rng=0)
+    for options in ({"rank": 3}, {"biases": False}):
+        with pytest.raises(ValueError, match="start"):
+            fit(*data[:3], (12, 9), start=start, **options)
+    with pytest.raises(ValueError, match="start"):
+        fit(*data[:3], (13, 9), start=start)
+
+
+def test_history_holds_what_each_epoch_did():
+    data = low_rank_ratings(30, 20, 2, 0.1, 0.5, np.random.default_rng(0))
+    fit = fit_sgd(*data[:3], (30, 20), rng=0, epochs=7, watch={"seen": data[:3]})
+    assert {name: len(values) for name, values in fit.history.items()} == {
+        "seconds": 7,
+        "observed": 7,
+        "seen": 7,
+    }
+    assert fit.history["seen"][-1] == rmse(fit.predict(data.users, data.items), data.ratings)
+    assert min(fit.history["seconds"]) > 0
+    still = fit_sgd(*data[:3], (30, 20), rng=0, epochs=1, lr=0.0, watch={"seen": data[:3]})
+    assert still.history["observed"] == pytest.approx(still.history["seen"])
+
+
+def test_one_rate_per_epoch_is_the_rate_of_that_epoch():
+    data = low_rank_ratings(30, 20, 2, 0.1, 0.5, np.random.default_rng(0))
+    constant = fit_sgd(*data[:3], (30, 20), rng=0, reg=0.1)
+    listed = fit_sgd(*data[:3], (30, 20), rng=0, lr=5 * [0.05], reg=np.full(5, 0.1))
+    stopped = fit_sgd(*data[:3], (30, 20), rng=0, lr=[0.05, 0.05, 0, 0, 0], reg=0.1)
+    assert largest_difference(constant, listed) == 0
+    assert largest_difference(stopped, fit_sgd(*data[:3], (30, 20), rng=0, reg=0.1, epochs=2)) == 0
+
+
+def test_schedules():
+    assert nb.linear_decay(0.4, 4) == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    assert nb.falling_reg(0.4, 0.1, 8) == pytest.approx([0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1])
+
+
+@pytest.mark.parametrize(("lr", "scale"), [(2.0, 1.0), (1e6, 1.0), (0.05, 1e6), (0.05, 1e200)])
+def test_a_rate_that_diverges_stops_with_a_message(lr, scale):
+    users, items, ratings = low_rank_ratings(40, 30, 3, 0.1, 0.5, np.random.default_rng(0))[:3]
+    with pytest.raises(FloatingPointError, match="lr: SGD diverged in epoch"):
+        nb.factorize(users, items, scale * ratings, (40, 30), rank=3, epochs=50, lr=lr, rng=0)
+
+
+def test_the_last_update_of_the_last_epoch_may_not_overflow_unseen():
+    with pytest.raises(FloatingPointError, match="lr"):
+        nb.factorize([0, 1], [0, 1], [1.0, 2.0], (2, 2), rank=1, epochs=1, lr=1e308, reg=1e3, rng=0)
+
+
+GOOD = {"users": [0, 1], "items": [0, 1], "ratings": [1.0, 2.0], "shape": (2, 2), "rank": 1}
+BAD = [
+    ("users", []),
+    ("users", [0, 2]),
+    ("users", [0, -1]),
+    ("users", [0.0, 1.0]),
+    ("users", [True, False]),
+    ("users", ["a", "b"]),
+    ("users", [[0, 1]]),
+    ("items", [0, 2]),
+    ("items", [0]),
+    ("items", [0, 1, 1]),
+    ("items", [0, np.nan]),
+    ("ratings", [1.0]),
+    ("ratings", [1.0, np.nan]),
+    ("ratings", [1.0, np.inf]),
+    ("ratings", [True, False]),
+    ("ratings", ["1", "2"]),
+    ("ratings", [1j, 2.0]),
+    ("ratings", [[1.0, 2.0]]),
+    ("shape", (2,)),
+    ("shape", 2),
+    ("shape", (2, 0)),
+    ("shape", (2.0, 2)),
+    ("shape", None),
+    ("rank", 0),
+    ("rank", -1),
+    ("rank", 1.0),
+    ("rank", True),
+    ("rank", None),
+    ("reg", -0.1),
+    ("reg", np.nan),
+    ("reg", np.inf),
+    ("reg", [0.1, 0.2]),
+    ("reg", "0.1"),
+]
+
+
+@FITS
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_bad_input_is_refused_by_name(fit, name, value):
+    with pytest.raises(ValueError, match=name):
+        fit(**GOOD | {name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", 0), ("epochs", 2.0), ("lr", -0.1), ("lr", np.nan), ("lr", None), ("lr", [0.1])],
+)
+def test_bad_epochs_and_rates_are_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        fit_sgd(**GOOD | {name: value})
+
+
+def test_bad_sweeps_and_watched_triples_are_refused():
+    with pytest.raises(ValueError, match="sweeps"):
+        fit_als(**GOOD, sweeps=0)
+    for fit in (fit_sgd, fit_als):
+        with pytest.raises(ValueError, match="users"):
+            fit(**GOOD, watch={"held-out": ([2], [0], [1.0])})
+
+
+def test_empty_input_is_refused():
+    with pytest.raises(ValueError, match="users"):
+        nb.factorize([], [], [], (2, 2), rank=1, epochs=1, lr=0.1)
+
+
+# Predictions -----------------------------------------------------------------------------------
+
+
+def test_predictions_are_the_matrix_entry_by_entry():
+    model = random_model((5, 4), 3, np.random.default_rng(0))
+    users, items = np.indices((5, 4))
+    np.testing.assert_allclose(model.predict(users, items), model.matrix())
+    assert model.predict(2, 3) == pytest.approx(model.matrix()[2, 3])
+    assert model.predict([], []).shape == (0,)
+
+
+def test_predictions_are_clipped_only_when_asked():
+    model = random_model((5, 4), 3, np.random.default_rng(0))
+    model.mu = 100.0
+    users, items = np.indices((5, 4))
+    assert model.predict(users, items).max() > 50
+    assert np.array_equal(model.predict(users, items, clip=(1, 5)), np.full((5, 4), 5.0))
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "name"),
+    [
+        ([5], [0], "users"),
+        ([-1], [0], "users"),
+        ([0], [4], "items"),
+        ([0.5], [0], "users"),
+        ([0, 1], [0], "items"),
+    ],
+)
+def test_predictions_refuse_unknown_ids(users, items, name):
+    with pytest.raises(ValueError, match=name):
+        random_model((5, 4), 3, np.random.default_rng(0)).predict(users, items)
+
+
+# Alternating least squares ---------------------------------------------------------------------
+
+
+@given(triples(), SEEDS, st.integers(1, 3), st.booleans(), st.sampled_from([1e-3, 0.1, 2.0]))
+def test_als_never_raises_its_objective(table, seed, rank, biases, reg):
+    users, items, ratings, shape = table
+    options = {"rank": rank, "sweeps": 6, "reg": reg, "biases": biases, "rng": seed}
+    values = nb.als(users, items, ratings, shape, **options).history["objective"]
+    assert np.diff(values).max() <= 1e-9 * (1 + values[0])
+
+
+@given(triples(), SEEDS)
+def test_a_half_step_is_ridge_regression_of_each_user(table, seed):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    users, items, ratings, shape = table
+    rng = np.random.default_rng(seed)
+    F, offset, reg = rng.standard_normal((shape[1], 2)), rng.standard_normal(shape[1]), 0.3
+    counts = csr_array((np.ones(len(users)), (users, items)), shape=shape)
+    sums = csr_array((ratings, (users, items)), shape=shape)
+    found = nb.half_step(counts, sums, F, offset, reg)
+    for u in range(shape[0]):
+        own = users == u
+        if own.any():
+            ridge = linear_model.Ridge(alpha=reg * own.sum(), fit_intercept=False)
+            ridge.fit(F[items[own]], ratings[own] - offset[items[own]])
+            np.testing.assert_allclose(found[u], ridge.coef_, rtol=1e-7, atol=1e-9)
+        else:
+            assert not found[u].any()
+
+
+@given(triples(), SEEDS)
+def test_an_unpenalised_half_step_is_the_shortest_least_squares_solution(table, seed):
+    users, items, ratings, shape = table
+    F = np.random.default_rng(seed).standard_normal((shape[1], 3))
+    counts = csr_array((np.ones(len(users)), (users, items)), shape=shape)
+    sums = csr_array((ratings, (users, items)), shape=shape)
+    found = nb.half_step(counts, sums, F, np.zeros(shape[1]), 0.0)
+    for u in range(shape[0]):
+        own = users == u
+        best = np.linalg.lstsq(F[items[own]], ratings[own], rcond=1e-7)[0] if own.any() else 0
+        residual = F[items[own]] @ (found[u] - best)
+        np.testing.assert_allclose(residual, 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_als_on_a_full_table_is_the_truncated_singular_value_decomposition(seed):
+    data = low_rank_ratings(25, 18, 4, 0.3, 1.0, np.random.default_rng(seed))
+    U, s, Vt = np.linalg.svd(data.noisy)
+    fit = nb.als(*data[:3], (25, 18), rank=4, sweeps=500, biases=False, rng=seed)
+    np.testing.assert_allclose(fit.matrix(), (U[:, :4] * s[:4]) @ Vt[:4], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("reg", [0.02, 0.2])
+def test_als_with_a_penalty_on_a_full_table_shrinks_the_singular_values(reg):
+    # Each p_u is penalised once per item and each q_i once per user, so the best factors of a
+    # matrix cost λ √(n m) times its nuclear norm: soft thresholding of the singular values.
+    n, m = 25, 18
+    data = low_rank_ratings(n, m, 3, 0.3, 1.0, np.random.default_rng(0))
+    U, s, Vt = np.linalg.svd(data.noisy, full_matrices=False)
+    expected = (U * np.maximum(s - reg * np.sqrt(n * m), 0)) @ Vt
+    fit = nb.als(*data[:3], (n, m), rank=m, sweeps=2000, reg=reg, biases=False, rng=0)
+    np.testing.assert_allclose(fit.matrix(), expected, rtol=0, atol=1e-3)
+
+
+@given(triples(), SEEDS)
+def test_als_takes_repeats_as_weights_and_any_order(table, seed):
+    users, items, ratings, shape = table
+    a = fit_als(users, items, ratings, shape, rng=seed)
+    twice = [np.tile(x, 2) for x in (users, items, ratings)]
+    assert largest_difference(a, fit_als(*twice, shape, rng=seed)) < 1e-7
+    start = random_model(shape, 2, np.random.default_rng(seed))
+    order = np.random.default_rng(seed).permutation(len(users))
+    b = fit_als(users, items, ratings, shape, start=start)
+    c = fit_als(users[order], items[order], ratings[order], shape, start=start)
+    assert largest_difference(b, c) < 1e-7
+
+
+def test_sgd_and_als_reach_the_same_table():
+    data = low_rank_ratings(120, 90, 2, 0.1, 0.4, np.random.default_rng(0))
+    rates = nb.linear_decay(0.1, 150)
+    a = nb.factorize(*data[:3], (120, 90), rank=2, epochs=150, lr=rates, reg=0.02, rng=1)
+    b = nb.als(*data[:3], (120, 90), rank=2, sweeps=60, reg=0.02, rng=2)
+    assert rmse(a.matrix(), b.matrix()) <= 0.1 * data.noise
+
+
+# What the fit is worth -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [10, 11])
+def test_held_out_error_comes_to_the_oracle(seed):
+    data = low_rank_ratings(1000, 800, 5, 0.1, 0.1, np.random.default_rng(seed))
+    options = {"rank": 5, "epochs": 30, "lr": nb.linear_decay(0.1, 30), "biases": False}
+    fit = nb.factorize(*data[:3], (1000, 800), rng=seed, **options)
+    mask = hidden(data)
+    error = rmse(fit.matrix()[mask], data.noisy[mask])
+    assert error <= 1.09 * data.noise
+    assert error <= 1.03 * rmse(oracle(data, 5, 15).matrix()[mask], data.noisy[mask])
+
+
+def test_a_path_in_lambda_finds_small_tables():
+    for seed in range(50, 60):
+        data = low_rank_ratings(100, 100, 5, 0.1, 0.2, np.random.default_rng(seed))
+        options = {"rank": 5, "epochs": 150, "lr": nb.linear_decay(0.15, 150), "biases": False}
+        fit = nb.factorize(
+            *data[:3], (100, 100), reg=nb.falling_reg(0.2, 0.0, 150), rng=seed, **options
+        )
+        mask = hidden(data)
+        best = rmse(oracle(data, 5, 60).matrix()[mask], data.noisy[mask])
+        assert rmse(fit.matrix()[mask], data.noisy[mask]) <= 1.25 * best
+
+
+def test_memory_stays_below_150_bytes_per_rating():
+    rng, count = np.random.default_rng(0), 150_000
+    users, items = rng.integers(0, 1500, count), rng.integers(0, 1000, count)
+    ratings = rng.standard_normal(count)
+    tracemalloc.start()
+    nb.factorize(users, items, ratings, (1500, 1000), rank=16, epochs=1, lr=0.01, rng=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak / count + 24 <= 150  # 24 for the ratings themselves
