@@ -308,7 +308,7 @@ def _ink(strokes: np.ndarray, drawn: np.ndarray, pen: np.ndarray, black: np.ndar
     points, used = strokes.reshape(n, -1, 2), np.repeat(drawn, POINTS, axis=1)
     low = np.where(used[..., None], points, np.inf).min(axis=1)
     high = np.where(used[..., None], points, -np.inf).max(axis=1)
-    scale = (20 - 3.4 * pen) / (high - low).max(axis=1)  # the box holds the pen's width as well
+    scale = (20 - 4.2 * pen) / (high - low).max(axis=1)  # the box holds the pen's width as well
     strokes = strokes * scale[:, None, None, None]
     length = np.linalg.norm(np.gradient(strokes, axis=2), axis=3) * drawn[:, :, None]
     length = length.reshape(n, -1, 1)

@@ -1,0 +1,42 @@
+# Everything goes through .venv, which the first command creates and a changed requirements.txt renews.
+# On Windows use Git Bash, or run the commands below by hand.
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+# Not the names of files, although there are folders that could be called so.
+.PHONY: help run test lab refresh lint clean
+
+help:            ## show this list
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
+
+run: $(VENV)/ready      ## execute the four notebooks, write HTML pages to build/, print a table
+	@$(BIN)/python tests/notebooks.py run
+
+test: lint              ## everything that proves the collection: lint, unit tests, strict nbval
+	@TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env
+
+lab: $(VENV)/ready      ## open the notebooks in JupyterLab
+	@$(BIN)/python -m jupyterlab regression/linear_vs_ridge.ipynb
+
+refresh: $(VENV)/ready  ## re-execute the notebooks in place; a refresh without a change changes nothing
+	@$(BIN)/python tests/notebooks.py refresh
+
+lint: $(VENV)/ready     ## check style and formatting of modules and notebooks
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+
+clean:           ## remove what the other commands made: .venv, build/, caches (not data/)
+	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The file is written last: an installation that was cut off is taken up again.
+$(VENV)/ready: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; PYTHON=... names another one")'
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned dependencies into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
