@@ -5,6 +5,7 @@ usage: notebooks.py run        execute copies under build/, with HTML pages and 
 """
 
 import asyncio
+import base64
 import hashlib
 import html
 import json
@@ -24,6 +25,7 @@ NOTEBOOKS = [
     ROOT / "recommender-system" / "matrix_factorization.ipynb",
 ]
 CELL_LIMIT = 600  # seconds after which a cell counts as hung
+HEADER = ("notebook", "data used", "seconds", "evidence rows passed")  # the table of `make run`
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -46,6 +48,13 @@ def evidence(notebook: dict) -> dict | None:
         for output in cell.get("outputs", []):
             found = output.get("metadata", {}).get("evidence", found)
     return found
+
+
+def preview(notebook: dict) -> bytes:
+    """Return the PNG drawn by the cell tagged `preview`, which stands for the notebook."""
+    (cell,) = (c for c in notebook["cells"] if "preview" in c["metadata"].get("tags", []))
+    (picture,) = (o for o in cell["outputs"] if "image/png" in o.get("data", {}))
+    return base64.b64decode(picture["data"]["image/png"])
 
 
 def fingerprint(notebook: dict) -> str:
@@ -78,7 +87,7 @@ class Execution:
 
 
 def execute_all(paths: list[Path]) -> list[Execution]:
-    """Execute notebooks, each in its own folder, as many at a time as there are cores, at most 2."""
+    """Execute notebooks, each in its own folder, two at a time where there are two cores."""
     from tqdm import tqdm
 
     if hasattr(os, "sched_getaffinity"):
@@ -139,11 +148,13 @@ def read(path: Path):
     return nbformat.read(path, as_version=4)
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; text as UTF-8 with Unix line ends."""
+    if isinstance(content, str):
+        content = content.encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
-    new.write_text(text, encoding="utf-8", newline="\n")
+    new.write_bytes(content)
     os.replace(new, path)
 
 
@@ -173,10 +184,9 @@ def run() -> int:
             )
         )
     write(BUILD / "index.html", index_page(rows))
-    header = ("notebook", "data used", "seconds", "evidence rows passed")
-    widths = [max(len(row[j]) for row in [header, *rows]) for j in range(4)]
+    widths = [max(len(row[j]) for row in [HEADER, *rows]) for j in range(4)]
     print()
-    for row in [header, tuple("-" * w for w in widths), *rows]:
+    for row in [HEADER, tuple("-" * w for w in widths), *rows]:
         print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
     print(f"\nPages: {(BUILD / 'index.html').as_uri()}")
     for result in results:
@@ -228,14 +238,18 @@ def index_page(rows: list[tuple[str, str, str, str]]) -> str:
         + "</tr>"
         for name, *row in rows
     )
+    head = "".join(f"<th>{title}</th>" for title in HEADER)
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Machine Learning Algorithms from Scratch</title>
-<style>body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
-table {{ border-collapse: collapse }} td, th {{ text-align: left; padding: .4rem 1.2rem .4rem 0; border-bottom: 1px solid #ddd }}
-</style></head><body><h1>Machine Learning Algorithms from Scratch</h1>
-<table><thead><tr><th>Notebook</th><th>Data used</th><th>Seconds</th><th>Evidence rows passed</th></tr></thead>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }}
+table {{ border-collapse: collapse }}
+td, th {{ text-align: left; padding: .4rem 1.2rem .4rem 0; border-bottom: 1px solid #ddd }}
+</style></head>
+<body><h1>Machine Learning Algorithms from Scratch</h1>
+<table><thead><tr>{head}</tr></thead>
 <tbody>{body}</tbody></table></body></html>
 """
 
@@ -260,11 +274,10 @@ def refresh() -> int:
             continue
         normalise(new, stored)
         text = nbformat.writes(new) + "\n"
-        if text != result.path.read_text(encoding="utf-8"):
-            write(result.path, text)
-            print(f"{name}: refreshed")
-        else:
-            print(f"{name}: unchanged")
+        unchanged = text.encode() == result.path.read_bytes()
+        write(result.path, text)
+        write(result.path.with_name("preview.png"), preview(new))
+        print(f"{name}: {'unchanged' if unchanged else 'refreshed'}")
     return status
 
 

@@ -154,11 +154,11 @@ def test_time_out_is_at_most_ten_seconds_without_data():
 
 def test_two_processes_that_download_at_once_both_get_it_whole(mini, tmp_path):
     script = (
-        "import sys; from common import data; s = {settings!r};"
+        f"import sys; from common import data; s = {mini.settings()!r};"
         "m = data._torchvision_datasets().MNIST; m.mirrors = s['mirrors'];"
         "m.resources = s['resources']; data.MNIST_MD5 = s['md5'];"
         "d = data.mnist_pair(source='mnist'); print(int(d.train_images.astype(int).sum()))"
-    ).format(settings=mini.settings())
+    )
     env = {**os.environ, "PYTHONPATH": str(data.ROOT), "TQDM_DISABLE": "1"}
     command = [sys.executable, "-c", script]
     both = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
