@@ -136,6 +136,15 @@ def test_hat_matrix_gives_dof_and_generalised_cross_validation(n, d):
         np.testing.assert_allclose(nb.generalised_cv_mse(X, y, [lam]), gcv, rtol=1e-8)
 
 
+@pytest.mark.parametrize("d", [19, 20, 50])
+def test_generalised_cross_validation_of_the_minimum_norm_is_the_limit(d):
+    X, y = draw(20, d)
+    Xc, yc = X - X.mean(axis=0), y - y.mean()
+    inverse = np.linalg.pinv(Xc @ Xc.T, rcond=1e-12)  # e → λ K⁺y, 1 - h → λ diag K⁺
+    limit = 20 * np.sum((inverse @ yc) ** 2) / np.trace(inverse) ** 2
+    np.testing.assert_allclose(nb.generalised_cv_mse(X, y, [0.0]), limit, rtol=1e-8)
+
+
 def test_k_folds_as_many_as_rows_are_leave_one_out():
     X, y = draw(15, 4)
     k_fold = nb.k_fold_mse(X, y, LAMS, 15, np.random.default_rng(0))
@@ -345,11 +354,13 @@ def test_an_ill_conditioned_path_keeps_the_accuracy_of_the_svd():
 
 
 @pytest.mark.parametrize("size", [1e-60, 1e-30, 1e30, 1e60])
-def test_huge_and_tiny_data(size):
-    X, y = draw(30, 4)
-    w = nb.normal_equation(X, y)[0]
+@pytest.mark.parametrize(("n", "d"), [(30, 4), (20, 50)])
+def test_huge_and_tiny_data(n, d, size):
+    X, y = draw(n, d)
+    w = nb.minimum_norm(X, y)[0]
     lams = np.array([0.0])
-    assert relative(nb.normal_equation(X * size, y)[0] * size, w) < 1e-12
+    if n > d:
+        assert relative(nb.normal_equation(X * size, y)[0] * size, w) < 1e-12
     assert relative(nb.minimum_norm(X * size, y)[0] * size, w) < 1e-12
     assert relative(nb.ridge_path(X * size, y * size, lams)[0][0], w) < 1e-12
     expected = nb.leave_one_out_mse(X, y, lams)
