@@ -600,3 +600,91 @@ def test_psnr():
     assert nb.psnr(a, b) == 0
     assert nb.psnr(a, a) == np.inf
     assert nb.psnr(a, a + 1) == pytest.approx(20 * np.log10(255))
+
+
+# How many clusters -------------------------------------------------------------------------------
+
+
+def test_silhouette_against_scikit_learn_with_weights_as_repeats():
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    X, w = rng.standard_normal((40, 2)), rng.integers(1, 4, 40)
+    for k in (2, 5, 12):
+        labels = nb.kmeans(X, k, weights=w, rng=k).labels
+        expected = metrics.silhouette_score(np.repeat(X, w, axis=0), np.repeat(labels, w))
+        assert nb.silhouette(euclidean(X), labels, w) == pytest.approx(expected)
+
+
+def test_silhouette_of_points_alone_and_of_equal_points():
+    assert nb.silhouette(1 - np.eye(3), [0, 1, 2]) == 0  # a point alone counts 0
+    assert nb.silhouette(np.zeros((4, 4)), [0, 0, 1, 1]) == 0
+    D = np.array([[0, 0, 5], [0, 0, 5], [5, 5, 0.0]])
+    assert nb.silhouette(D, [0, 0, 1]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("D", {"D": np.zeros((3, 3))}),
+        ("D", {"D": np.full((4, 4), np.nan)}),
+        ("labels", {"labels": [0, 0, 0, 0]}),
+        ("labels", {"labels": [0, 0, 2, 2]}),
+        ("weights", {"weights": [1]}),
+    ],
+)
+def test_silhouette_bad_arguments(name, arguments):
+    with pytest.raises(ValueError, match=name):
+        nb.silhouette(**{"D": 1 - np.eye(4), "labels": [0, 0, 1, 1]} | arguments)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_gap_finds_groups_far_apart(groups):
+    rng = np.random.default_rng(groups)
+    X = np.concatenate([np.add(rng.random((60, 2)), [30 * j, 20 * (j % 2)]) for j in range(groups)])
+    gap, error = nb.gap_statistic(X, 6, rng=0)
+    assert gap.shape == error.shape == (6,)
+    assert 1 + np.flatnonzero(gap[:-1] >= gap[1:] - error[1:])[0] == groups
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("X", {"X": GOOD[0]}),
+        ("k_max", {"k_max": 7}),
+        ("n_refs", {"n_refs": 1}),
+        ("rng", {"rng": "a"}),
+    ],
+)
+def test_gap_bad_arguments(name, arguments):
+    with pytest.raises(ValueError, match=name):
+        nb.gap_statistic(**{"X": GOOD, "k_max": 2} | arguments)
+
+
+# Colour and position -----------------------------------------------------------------------------
+
+
+def test_cielab_of_known_colours_and_back():
+    known = {
+        (255, 255, 255): (100, 0, 0),
+        (0, 0, 0): (0, 0, 0),
+        (255, 0, 0): (53.24, 80.09, 67.20),
+        (0, 255, 0): (87.73, -86.18, 83.18),
+        (0, 0, 255): (32.30, 79.19, -107.86),
+        (128, 128, 128): (53.59, 0, 0),
+    }
+    for rgb, lab in known.items():
+        np.testing.assert_allclose(nb.rgb_to_lab(rgb), lab, atol=0.02)
+    grid = np.stack(np.meshgrid(*[np.arange(0, 256, 15)] * 3), axis=-1)
+    np.testing.assert_allclose(nb.lab_to_rgb(nb.rgb_to_lab(grid)), grid, atol=1e-3)
+    out_of_reach = nb.lab_to_rgb([[50.0, 200, 200], [120, 0, 0], [-5, 0, 0]])
+    assert ((out_of_reach >= 0) & (out_of_reach <= 255)).all()
+
+
+def test_features_and_boundaries():
+    image = np.zeros((3, 5, 3), np.uint8)
+    F = nb.pixel_features(image, 10.0)
+    assert F.shape == (15, 5)
+    np.testing.assert_allclose(F[-1], [0, 0, 0, 2 * 10 / 5, 4 * 10 / 5], atol=1e-12)
+    labels = np.array([[0, 0, 1], [0, 0, 1], [2, 2, 2]])
+    assert nb.boundaries(labels).tolist() == [[0, 1, 0], [1, 1, 1], [0, 0, 0]]
+    assert not nb.boundaries(np.ones((4, 1), int)).any()
