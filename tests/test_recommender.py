@@ -319,6 +319,7 @@ def test_a_start_is_continued_and_left_alone(fit):
     after = fit(*data[:3], (12, 9), rng=0, start=start)
     assert largest_difference(start, kept) == 0
     assert start.history == kept.history
+    assert len(after.history["seconds"]) == len(start.history["seconds"])  # of this fit alone
     assert largest_difference(after, kept) > 0
     before, now = (nb.objective(*data[:3], model, 0.1) for model in (kept, after))
     assert fit is fit_sgd or now <= before
@@ -373,6 +374,12 @@ def test_a_rate_that_diverges_stops_with_a_message(lr, scale):
 def test_the_last_update_of_the_last_epoch_may_not_overflow_unseen():
     with pytest.raises(FloatingPointError, match="lr"):
         nb.factorize([0, 1], [0, 1], [1.0, 2.0], (2, 2), rank=1, epochs=1, lr=1e308, reg=1e3, rng=0)
+
+
+def test_errors_that_grow_without_overflowing_yet_are_divergence_too():
+    options = {"rank": 1, "epochs": 3, "biases": False, "rng": 0}
+    with pytest.raises(FloatingPointError, match="lr: SGD diverged in epoch 3"):
+        nb.factorize([0], [0], [1.0], (1, 1), lr=40.0, **options)
 
 
 GOOD = {"users": [0, 1], "items": [0, 1], "ratings": [1.0, 2.0], "shape": (2, 2), "rank": 1}
