@@ -442,6 +442,8 @@ def test_bad_sweeps_and_watched_triples_are_refused():
     for fit in (fit_sgd, fit_als):
         with pytest.raises(ValueError, match="users"):
             fit(**GOOD, watch={"held-out": ([2], [0], [1.0])})
+        with pytest.raises(ValueError, match="ratings"):
+            fit(**GOOD, watch={"held-out": ([1], [0], [np.nan])})
 
 
 def test_empty_input_is_refused():
