@@ -223,6 +223,23 @@ def test_empty_clusters_go_to_the_farthest_point():
     assert sorted(r.centroids.ravel()) == [1.0, 50.0]
 
 
+def test_a_cluster_that_empties_on_the_way_is_refilled():
+    X = np.array([[11.0, 6], [4, 9], [10, 1], [1, 7], [0, 8]])
+    C = np.array([[17.0, 5], [0, 16], [5, -1]])
+    first = nb.squared_distances(X, C).argmin(axis=1)
+    means = np.array([X[first == j].mean(axis=0) for j in range(3)])
+    assert len(set(nb.squared_distances(X, means).argmin(axis=1))) == 2  # one is empty
+    for shift in (0, 0.3):  # whole numbers take the incremental sums, others do not
+        r, plain = (
+            nb.kmeans(X + shift, 3, init=C + shift),
+            nb.lloyd(X + shift, np.ones(5), C + shift),
+        )
+        assert len(set(r.labels.tolist())) == 3
+        assert (np.diff(r.history) <= 0).all()
+        np.testing.assert_array_equal(r.labels, plain.labels)
+        np.testing.assert_allclose(r.history, plain.history, atol=1e-9)
+
+
 def test_a_bad_start_is_kept_apart_from_a_good_one():
     X = np.array([[0.0], [0.1], [100.0], [200.0]])
     assert nb.kmeans(X, 3, init=X[[0, 1, 2]]).inertia > 1000 * nb.kmeans(X, 3, init=X[1:]).inertia
