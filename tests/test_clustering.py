@@ -488,6 +488,10 @@ def test_alternating_never_rises_and_its_medoids_are_best_in_their_clusters(case
     assert r.converged
     assert (np.diff(r.history) <= 0).all()
     assert r.cost == pytest.approx(nb.cost_of(D, w, r.medoids))
+    for j, m in enumerate(r.medoids):
+        i = np.flatnonzero(r.labels == j)
+        if i.size:
+            assert D[m, i] @ w[i] <= (D[np.ix_(i, i)] @ w[i]).min() + 1e-9
 
 
 def test_swaps_beat_alternating_on_a_photo():
