@@ -217,7 +217,7 @@ def stroke_digits(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
     A one is a stem, at times with a flag at its top and a serif at its foot; a seven is a bar and
     a leg, at times with a hook at the bar's start and a short bar across the leg. Every stroke is a
     quadratic Bézier curve; proportions, curvature, slant, pen and ink are random. The ranges were
-    set by looking at MNIST's training part, so that what is learned here works there.
+    set by looking at MNIST's digits, so that what is learned from these works on those.
 
     Parameters
     ----------
@@ -264,8 +264,8 @@ def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
         return np.stack([rng.normal(*x, n), rng.normal(*y, n)], axis=1)
 
     # The seven.
-    right = point((0.16, 0.5), (-0.08, 0.08))
-    left = point(-right[:, 0], (-0.05, 0.2))
+    right = point((0.13, 0.5), (-0.08, 0.08))
+    left = point(-right[:, 0], (-0.05, 0.3))
     foot = point((-0.25, 0.25), 1)
     bar = left, (left + right) / 2 + normal_point((0, 0.08), (-0.03, 0.11)), right
     leg = right, (right + foot) / 2 + normal_point((0.05, 0.18), (0, 0.1)), foot
@@ -274,7 +274,7 @@ def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
         left + point((-0.05, 0.05), (0.05, 0.12)),
         left + point((-0.14, 0.08), (0.08, 0.35)),
     )
-    middle = (right + foot) / 2 + point((-0.12, 0.08), (-0.12, 0.12))
+    middle = (right + foot) / 2 + point((-0.12, 0.08), (-0.2, 0.2))
     arm = point((0.12, 0.4), 0) + normal_point((0, 0), (0, 0.08))
     cross = middle - arm, middle, middle + arm
 
@@ -290,7 +290,7 @@ def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
         (stem, leg, 1, 1),
         (stem, bar, 0, 1),
         (flag, hook, 0.25, 0.45),
-        (serif, cross, 0.12, 0.2),
+        (serif, cross, 0.12, 0.35),
     ]
     t = np.linspace(0, 1, POINTS)[:, None]
     strokes, drawn = [], []

@@ -101,7 +101,7 @@ def execute_all(paths: list[Path]) -> list[Execution]:
     async def all_of_them() -> list[Execution]:
         slots = asyncio.Semaphore(at_a_time)
         notebooks = [read(path) for path in paths]
-        cells = sum(len(notebook.cells) for notebook in notebooks)
+        cells = sum(c.cell_type == "code" for notebook in notebooks for c in notebook.cells)
         running: list[str] = []
         with tqdm(total=cells, unit="cell", disable=False) as bar:
 
