@@ -56,8 +56,8 @@ def show(fig: plt.Figure, alt: str) -> None:
     fig : matplotlib.figure.Figure
         The finished figure.
     alt : str
-        What the figure shows, in a sentence, for readers who cannot see it; JupyterLab puts it
-        in the image's ``alt``.
+        What the figure shows, in a sentence, for readers who cannot see it. It is stored beside
+        the image, and exported pages carry it as the image's ``alt``.
     """
     buffer = io.BytesIO()
     # No software version in the file: the same drawing then gives the same bytes.

@@ -131,6 +131,7 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
+        coalesce_streams=True,  # else chance decides where printed text is cut into pieces
         on_cell_complete=lambda cell, cell_index: tick(),
     )
     try:
@@ -221,8 +222,13 @@ def to_html(notebook, title: str) -> str:
 
     # The standard page loads these scripts from the network.
     scripts = ["html_head_js", "jupyter_widgets", "html_head_js_mathjax", "html_head_js_mermaidjs"]
+    # And it knows no text alternative of a picture.
+    picture = """<div class="jp-RenderedImage jp-OutputArea-output"><img
+        alt="{{ output | get_metadata('alt', 'image/png') | escape_html }}"
+        src="data:image/png;base64,{{ output.data['image/png'] }}"></div>"""
+    blocks = dict.fromkeys(scripts, "") | {"data_png scoped": picture}
     template = "{% extends 'lab/index.html.j2' %}" + "".join(
-        f"{{% block {name} %}}{{% endblock %}}" for name in scripts
+        f"{{% block {name} %}}{text}{{% endblock %}}" for name, text in blocks.items()
     )
     exporter = Exporter(raw_template=template)
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})

@@ -187,8 +187,15 @@ def test_what_fails_is_named(tmp_path):
 
 def test_the_page_needs_no_other_file():
     text = r"Let $x^2$ be in the line, and" "\n\n" r"$$\sum_{i=1}^n \frac{w_i}{2}$$"
-    cells = [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell("x = 1")]
+    picture = nbformat.v4.new_output(
+        "display_data", {"image/png": "iVBORw0="}, metadata={"image/png": {"alt": "a < b"}}
+    )
+    cells = [
+        nbformat.v4.new_markdown_cell(text),
+        nbformat.v4.new_code_cell("draw()", outputs=[picture]),
+    ]
     page = notebooks.to_html(nbformat.v4.new_notebook(cells=cells), "title")
+    assert re.search(r'<img\s+alt="a &lt; b"\s+src="data:image/png;base64,iVBORw0="', page)
     assert "<title>title</title>" in page
     assert page.count("<math") == 2
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
