@@ -330,3 +330,16 @@ def test_fit_refuses_images_that_are_not_finite(strokes, value):
 def test_fit_names_examples_that_do_not_fit(X, y, name):
     with pytest.raises(ValueError, match=name):
         nb.fit(nb.linear(), nb.logistic_loss, (X, y), (X, y), generator(), epochs=1, lr=0.1)
+
+
+@pytest.mark.parametrize("size", [0.1, 0.4])
+def test_a_turn_keeps_distances_and_is_undone_by_the_opposite_turn(strokes, size):
+    X = strokes[0][:20]
+    c, s = math.cos(size), math.sin(size)
+    there = torch.tensor([[c, -s, 0.0], [s, c, 0.0]]).expand(20, 2, 3)
+    back = torch.tensor([[c, s, 0.0], [-s, c, 0.0]]).expand(20, 2, 3)
+    again = nb.warp(nb.warp(X, there), back)
+    assert (again - X).abs().mean() < 0.03  # two interpolations blur a little
+    assert (nb.warp(X, there) - X).abs().mean() > (again - X).abs().mean()
+    ratio = nb.warp(X, there).sum(dim=(1, 2, 3)) / X.sum(dim=(1, 2, 3))
+    torch.testing.assert_close(ratio, torch.ones(20), rtol=0.03, atol=0)  # the area stays
