@@ -283,7 +283,6 @@ def test_the_default_photo_is_there_without_a_download():
         ("P", "png", 30),
         ("RGBA", "png", 0),
         ("CMYK", "tif", 2),
-        ("YCbCr", "tif", 3),
     ],
 )
 def test_photo_reads_any_mode(tmp_path, mode, suffix, tolerance):
