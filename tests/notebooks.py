@@ -10,6 +10,7 @@ import hashlib
 import html
 import json
 import os
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -124,6 +125,9 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+    for cell in notebook.cells:
+        if cell.cell_type == "code":  # what an earlier run left must not pass for this one's
+            cell.outputs, cell.execution_count = [], None
     error, started = None, time.perf_counter()
     client = NotebookClient(
         notebook,
@@ -137,8 +141,8 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
     try:
         await client.async_execute(env=env)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
-        lines = str(failure).strip().splitlines()
-        error = f"{type(failure).__name__}: {lines[-1]}"
+        last = str(failure).strip().splitlines()[-1]
+        error = re.sub(r"\x1b\[[0-9;]*m", "", last)  # the kernel's words, without their colours
     return Execution(path, notebook, time.perf_counter() - started, error)
 
 
