@@ -1,10 +1,11 @@
 # Everything goes through .venv, which the first command creates and a changed requirements.txt renews.
 # On Windows use Git Bash, or run the commands below by hand.
-PYTHON ?= python3
 VENV := .venv
 ifeq ($(OS),Windows_NT)
+PYTHON ?= python
 BIN := $(VENV)/Scripts
 else
+PYTHON ?= python3
 BIN := $(VENV)/bin
 endif
 # Not the names of files, although there are folders that could be called so.

@@ -6,6 +6,7 @@ import shutil
 import socket
 import tempfile
 import warnings
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,8 +94,8 @@ def mnist_pair(digits: tuple[int, int] = (1, 7), source: str = "auto") -> Digits
     MNIST: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits",
     CC BY-SA 3.0.
     """
-    whole = all(isinstance(d, int | np.integer) and 0 <= d <= 9 for d in digits)
-    if not whole or len(set(digits)) != 2 or len(digits) != 2:
+    pair = isinstance(digits, tuple | list | np.ndarray) and len(digits) == 2
+    if not pair or not all(_is_whole(d) and 0 <= d <= 9 for d in digits) or digits[0] == digits[1]:
         raise ValueError(f"digits: expected two different integers from 0 to 9, got {digits!r}")
     if source not in ("auto", "mnist", "strokes"):
         raise ValueError(f'source: expected "auto", "mnist" or "strokes", got {source!r}')
@@ -115,7 +116,7 @@ def mnist_pair(digits: tuple[int, int] = (1, 7), source: str = "auto") -> Digits
                 ) from error
     note = "Digits: embedded pen strokes, drawn here"
     if source == "auto":
-        note += " because MNIST is neither on this machine nor could it be downloaded"
+        note += " because MNIST is neither on this machine nor could it be fetched"
     # The two sizes are those of MNIST's ones and sevens; the seeds keep the parts apart.
     train = stroke_digits(13_007, np.random.default_rng(1))
     test = stroke_digits(2_163, np.random.default_rng(7))
@@ -124,12 +125,12 @@ def mnist_pair(digits: tuple[int, int] = (1, 7), source: str = "auto") -> Digits
 
 def _read_mnist(folder: Path, digits: tuple[int, int]) -> Digits:
     raw = folder / "MNIST" / "raw"
-    damaged = [name for name in MNIST_MD5 if not _is_intact(raw / name)]
-    if damaged:
-        for name in damaged:
-            if (raw / name).exists():
-                print(f"{raw / name} is damaged: removed, to be downloaded again.")
-                (raw / name).unlink()
+    for name in MNIST_MD5:
+        # Asked twice, as another process may just have put a whole file there.
+        if (raw / name).exists() and not _is_intact(raw / name) and not _is_intact(raw / name):
+            print(f"{raw / name} is damaged: removed, to be downloaded again.")
+            (raw / name).unlink(missing_ok=True)
+    if not all(_is_intact(raw / name) for name in MNIST_MD5):
         _download_mnist(folder)
     parts = []
     for train in (True, False):
@@ -140,10 +141,11 @@ def _read_mnist(folder: Path, digits: tuple[int, int]) -> Digits:
 
 
 def _is_intact(path: Path) -> bool:
-    if not path.is_file():
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "md5").hexdigest() == MNIST_MD5[path.name]
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest() == MNIST_MD5[path.name]
 
 
 def _download_mnist(folder: Path) -> None:
@@ -369,29 +371,36 @@ def photo(path: str | os.PathLike | None = None) -> np.ndarray:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 pixels = image.width * image.height
-                if pixels > MAX_PIXELS:
-                    raise ValueError(
-                        f"path: {path} has {pixels:,} pixels, expected at most {MAX_PIXELS:,}"
-                    )
-                return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+                if pixels <= MAX_PIXELS:
+                    return np.array(_to_rgb(ImageOps.exif_transpose(image)))
     except UnidentifiedImageError as error:
         raise ValueError(f"path: {path} is not an image that Pillow can read") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"path: {path} has far more than {MAX_PIXELS:,} pixels") from error
-    except (OSError, SyntaxError) as error:  # Pillow's way to say that the data is broken
+    except (OSError, SyntaxError, ValueError, TypeError, OverflowError) as error:
+        # All of these Pillow raises, depending on where the data is broken.
         raise ValueError(f"path: {path} cannot be decoded ({error})") from error
+    raise ValueError(f"path: {path} has {pixels:,} pixels, expected at most {MAX_PIXELS:,}")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        # 16 bits per channel, of which Pillow's own conversion would clip all but the lowest 256
-        # values. Wider integers and floats have no agreed white: their range is stretched.
+        # More than 8 bits, of which Pillow's own conversion would clip all but the lowest 256
+        # values. Floats in 0 to 1 and integers of 16 bits have an agreed white; the range of
+        # any others that do not fit into 8 bits is stretched.
         values = np.asarray(image, dtype=np.float64)
-        if image.mode.startswith("I;16") or (values.min() >= 0 and 255 < values.max() <= 65535):
+        low, high = values.min(), values.max()
+        if not np.isfinite(high - low):
+            raise ValueError("it holds NaN or infinity")
+        clear = values == image.info.get("transparency")
+        if image.mode == "F" and 0 <= low <= high <= 1:
+            values = values * 255
+        elif image.mode.startswith("I;16") or (0 <= low and 255 < high <= 65535):
             values = values / 257
-        elif values.min() < 0 or values.max() > 255:
-            values = (values - values.min()) / np.ptp(values) * 255
-        image = Image.fromarray(np.round(values).astype(np.uint8))
+        elif low < 0 or high > 255:
+            values = (values - low) / max(high - low, 1) * 255
+        values = np.where(clear, 255, np.round(values))
+        image = Image.fromarray(values.astype(np.uint8))
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
@@ -481,7 +490,7 @@ def low_rank_ratings(
     _check_noise(noise)
     if rank > min(n_users, n_items):
         raise ValueError(f"rank: expected at most min(n_users, n_items), got {rank}")
-    if not 0 < observed <= 1:
+    if not isinstance(observed, Real) or not 0 < observed <= 1:
         raise ValueError(f"observed: expected a share above 0 and at most 1, got {observed!r}")
     truth = rng.standard_normal((n_users, rank)) @ rng.standard_normal((n_items, rank)).T
     if truth.size > 1:
@@ -492,12 +501,16 @@ def low_rank_ratings(
     return Ratings(users, items, noisy[users, items], noisy, truth, float(noise))
 
 
+def _is_whole(value) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
-        if not isinstance(size, int | np.integer) or size < 1:
+        if not _is_whole(size) or size < 1:
             raise ValueError(f"{name}: expected an integer of at least 1, got {size!r}")
 
 
 def _check_noise(noise: float) -> None:
-    if not 0 <= noise < np.inf:
+    if not isinstance(noise, Real) or not 0 <= noise < np.inf:
         raise ValueError(f"noise: expected a finite standard deviation of 0 or more, got {noise!r}")

@@ -14,15 +14,17 @@ class Row:
 
     claim: str
     measured: float
-    relation: str  # "≤" or "≥"
+    relation: str  # "≤", "≥", or "is" for what is true (1) or false (0)
     bound: float
 
     @property
     def passed(self) -> bool:
         """Whether the bound holds; a measured NaN never passes."""
         if self.relation == "≤":
-            return bool(self.measured <= self.bound)
-        return bool(self.measured >= self.bound)
+            return self.measured <= self.bound
+        if self.relation == "≥":
+            return self.measured >= self.bound
+        return self.measured == self.bound
 
     def __repr__(self) -> str:
         # A row that passes shows no number: rounding errors differ between machines.
@@ -56,7 +58,7 @@ class Evidence:
 
     def holds(self, claim: str, condition: bool) -> Row:
         """Record something that is true or false, and return the row (1 is true)."""
-        return self._add(claim, bool(condition), "≥", 1)
+        return self._add(claim, float(condition), "is", 1)
 
     def _add(self, claim: str, measured: float, relation: str, bound: float) -> Row:
         row = Row(claim, float(measured), relation, float(bound))
@@ -90,8 +92,8 @@ class Evidence:
         cells = []
         for r in self.rows:
             mark = "✓" if r.passed else "✗"
-            if (r.relation, r.bound) == ("≥", 1) and r.measured in (0, 1):
-                cells.append((r.claim, "yes" if r.measured else "no", "yes", mark))
+            if r.relation == "is":
+                cells.append((r.claim, "yes" if r.passed else "no", "yes", mark))
             else:
                 cells.append((r.claim, f"{r.measured:.3g}", f"{r.relation} {r.bound:g}", mark))
         return cells

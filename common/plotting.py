@@ -135,6 +135,8 @@ def show_images(images, titles, alt: str, columns: int = 8, size: float = 1.2) -
     size : float
         Width and height of a cell in inches.
     """
+    if len(images) == 0 or len(titles) != len(images):
+        raise ValueError(f"titles: expected one for each image, got {len(titles)}, {len(images)}")
     rows = -(-len(images) // columns)
     columns = min(columns, len(images))
     fig, axes = plt.subplots(
@@ -143,6 +145,6 @@ def show_images(images, titles, alt: str, columns: int = 8, size: float = 1.2) -
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, title in zip(axes.flat, images, titles, strict=False):
-        ax.imshow(image)
+        ax.imshow(image, cmap="gray", vmin=0)
         ax.set_title(title, fontsize=8, loc="center")
     show(fig, alt)

@@ -123,7 +123,6 @@ def execute_all(paths: list[Path]) -> list[Execution]:
 async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
     """Execute one notebook in memory, calling `tick` after each cell."""
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     for cell in notebook.cells:
         if cell.cell_type == "code":  # what an earlier run left must not pass for this one's
@@ -133,6 +132,7 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
         notebook,
         timeout=CELL_LIMIT,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],  # else each kernel warns of what it always does
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
         coalesce_streams=True,  # else chance decides where printed text is cut into pieces
@@ -140,8 +140,8 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
     )
     try:
         await client.async_execute(env=env)
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
-        last = str(failure).strip().splitlines()[-1]
+    except Exception as failure:  # a cell's, a time-out's, or a kernel's that did not start
+        last = (str(failure).strip() or repr(failure)).splitlines()[-1]
         error = re.sub(r"\x1b\[[0-9;]*m", "", last)  # the kernel's words, without their colours
     return Execution(path, notebook, time.perf_counter() - started, error)
 

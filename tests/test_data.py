@@ -199,7 +199,7 @@ def test_other_digits_have_no_stand_in(no_network):
 
 
 @pytest.mark.parametrize(
-    "digits", [(1, 1), (1,), (1, 7, 3), (1, 10), (-1, 7), (1.5, 7), ("1", "7")]
+    "digits", [(1, 1), (1,), (1, 7, 3), (1, 10), (-1, 7), (1.5, 7), ("1", "7"), (True, 7), 5, None]
 )
 def test_bad_digits_are_refused(digits):
     with pytest.raises(ValueError, match="digits"):
@@ -314,6 +314,37 @@ def test_transparency_is_laid_over_white(tmp_path):
     assert image[0, :, 0].tolist() == [255, 127, 0]
 
 
+def test_sixteen_bits_with_a_transparent_value_are_laid_over_white(tmp_path):
+    grey = np.array([[0, 257, 65535]], np.uint16)
+    image = data.photo(save(tmp_path / "x.png", grey, transparency=257))
+    assert image[0, :, 0].tolist() == [0, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0.0, 0.5, 1.0], [0, 128, 255]), ([-2.0, 0.0, 2.0], [0, 128, 255]), ([1e6] * 3, [0] * 3)],
+)
+def test_floats_are_scaled_by_their_range(tmp_path, values, expected):
+    image = data.photo(save(tmp_path / "x.tif", np.array([values], np.float32)))
+    assert image[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_floats_that_are_not_finite_are_refused_by_name(tmp_path, value):
+    path = save(tmp_path / "bad.tif", np.array([[0.5, value]], np.float32))
+    with pytest.raises(ValueError, match=r"bad\.tif cannot be decoded \(it holds NaN"):
+        data.photo(path)
+
+
+def test_a_broken_header_is_refused_by_name(tmp_path):
+    path = save(tmp_path / "cut.png", COLOUR)
+    content = bytearray(path.read_bytes())
+    content[11] = 5  # the length of the header chunk
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"cut\.png"):
+        data.photo(path)
+
+
 def test_transparent_palette_is_laid_over_white(tmp_path):
     palette = Image.fromarray(COLOUR).convert("P")
     palette.save(tmp_path / "x.png", transparency=palette.getpixel((0, 0)))
@@ -418,7 +449,16 @@ def test_ratings_have_the_noise_and_the_scale_they_say():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n", 0), ("n", 2.0), ("d", -1), ("noise", -0.1), ("noise", np.nan), ("noise", np.inf)],
+    [
+        ("n", 0),
+        ("n", 2.0),
+        ("d", -1),
+        ("noise", -0.1),
+        ("noise", np.nan),
+        ("noise", np.inf),
+        ("noise", "x"),
+        ("d", True),
+    ],
 )
 def test_linear_data_names_the_bad_argument(name, value):
     arguments = {"n": 5, "d": 2, "noise": 0.1, "rng": RNG} | {name: value}
@@ -437,6 +477,7 @@ def test_linear_data_names_the_bad_argument(name, value):
         ("observed", 0.0),
         ("observed", 1.1),
         ("observed", np.nan),
+        ("observed", "x"),
     ],
 )
 def test_low_rank_ratings_name_the_bad_argument(name, value):

@@ -29,6 +29,8 @@ def test_nan_never_passes():
     evidence = Evidence("synthetic")
     assert not evidence.at_most("a", float("nan"), 1).passed
     assert not evidence.at_least("b", float("nan"), 1).passed
+    assert not evidence.holds("c", float("nan")).passed
+    assert not evidence.holds("d", False).passed
 
 
 def test_a_passing_row_prints_no_number_and_a_failing_one_prints_both():
@@ -62,7 +64,7 @@ def test_the_table_is_stored_where_make_run_reads_it(shown):
                 "bound": 1.0,
                 "passed": True,
             },
-            {"claim": "whole", "measured": 1.0, "relation": "≥", "bound": 1.0, "passed": True},
+            {"claim": "whole", "measured": 1.0, "relation": "is", "bound": 1.0, "passed": True},
         ],
     }
     assert "a &lt; b &amp; c" in data["text/html"]

@@ -71,3 +71,9 @@ def test_show_images_draws_each_one_under_its_title(shown, monkeypatch, count):
     drawn = [ax for ax in figures[0].axes if ax.images]
     assert [ax.get_title() for ax in drawn] == [f"image {i}" for i in range(count)]
     plt.close(figures[0])
+
+
+@pytest.mark.parametrize(("count", "titles"), [(0, 0), (2, 1), (1, 2)])
+def test_images_need_a_title_each(count, titles):
+    with pytest.raises(ValueError, match="titles:"):
+        plotting.show_images([np.ones((2, 2))] * count, ["title"] * titles, "None.")
