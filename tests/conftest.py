@@ -1,7 +1,21 @@
 """What all tests share: Hypothesis draws the same examples everywhere, without a time limit."""
 
+import pytest
 from hypothesis import settings
+
+from common import evidence, plotting
 
 # A slow, busy machine must not fail a test, and a failure must come back on the next run.
 settings.register_profile("collection", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("collection")
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Collect what `common` displays, as (data, metadata)."""
+    displayed = []
+    for module in (evidence, plotting):
+        monkeypatch.setattr(
+            module, "display", lambda data, metadata, raw: displayed.append((data, metadata))
+        )
+    return displayed

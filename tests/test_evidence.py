@@ -4,18 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common import evidence as module
 from common.evidence import Evidence
-
-
-@pytest.fixture
-def shown(monkeypatch):
-    """Collect what is displayed, as (data, metadata)."""
-    displayed = []
-    monkeypatch.setattr(
-        module, "display", lambda data, metadata, raw: displayed.append((data, metadata))
-    )
-    return displayed
 
 
 @given(st.floats(allow_nan=True), st.floats(allow_nan=False))

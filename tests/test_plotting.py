@@ -16,15 +16,6 @@ def style():
     assert not plt.get_fignums()
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    displayed = []
-    monkeypatch.setattr(
-        plotting, "display", lambda data, metadata, raw: displayed.append((data, metadata))
-    )
-    return displayed
-
-
 def test_show_gives_the_picture_its_text_and_closes_the_figure(shown):
     fig, _ = plt.subplots()
     plotting.show(fig, "An empty pair of axes.")
