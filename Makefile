@@ -9,10 +9,10 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 endif
 # Not the names of files, although there are folders that could be called so.
-.PHONY: help run test lab refresh lint clean
+.PHONY: help run test lab bench bench-report refresh lint clean
 
 help:            ## show this list
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
 
 run: $(VENV)/ready      ## execute the four notebooks, write HTML pages to build/, print a table
 	@$(BIN)/python tests/notebooks.py run
@@ -22,6 +22,12 @@ test: lint              ## everything that proves the collection: lint, unit tes
 
 lab: $(VENV)/ready      ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyterlab regression/linear_vs_ridge.ipynb
+
+bench: $(VENV)/bench    ## time everything against the peers (BENCH="--quick", BENCH="--only photo")
+	@$(BIN)/python tests/benchmarks/run.py $(BENCH)
+
+bench-report: $(VENV)/bench  ## copy the last whole `make bench` into README.md
+	@$(BIN)/python tests/benchmarks/run.py report
 
 refresh: $(VENV)/ready  ## re-execute the notebooks in place; a refresh without a change changes nothing
 	@$(BIN)/python tests/notebooks.py refresh
@@ -40,4 +46,11 @@ $(VENV)/ready: requirements.txt
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned dependencies into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# What only some commands need: an extra of pyproject.toml, beside the pinned versions.
+$(VENV)/bench: $(VENV)/ready pyproject.toml
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(@F)"], sep="\n")' > $@.txt
+	@echo "Installing the extra $(@F) into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -r $@.txt
 	@touch $@

@@ -1,33 +1,163 @@
-"""Side-by-side timing: equal results make a comparison, unequal ones never a win."""
+"""Side by side with the peers: what counts as a win, what is skipped, what the README may say."""
+
+import json
+import sys
+from pathlib import Path
 
 import numpy as np
-from benchmarks.pairs import Comparison, compare
+import pytest
+from benchmarks import pairs, run
+from benchmarks.pairs import Case, Comparison, Growth, Limit, Race
+
+ROOT = Path(__file__).parents[1]
 
 
-def test_both_are_called_in_turns_after_a_warm_up():
+def case(**changes) -> Case:
+    race = Race(lambda: 1.0, lambda: 1.0, objective=lambda result: result)
+    values = {"name": "topic: work", "peer": "numpy", "goal": 1.0, "tolerance": 1e-8}
+    return Case(**values | {"build": lambda quick: race} | changes)
+
+
+def comparison(**changes) -> Comparison:
+    values = {
+        "name": "topic: work",
+        "peer": "numpy",
+        "goal": 0.5,
+        "tolerance": 1e-3,
+        "ours": [1.0, 1.0, 9.0],
+        "theirs": [4.0, 5.0, 10.0],
+        "objective": 1.0,
+        "their_objective": 1.0,
+    }
+    return Comparison(**values | changes)
+
+
+def test_both_are_called_in_turns_after_a_warm_up_and_the_textbook_loop_once():
     calls = []
-    result = compare(
-        "work",
-        lambda: calls.append("ours") or np.ones(2),
-        lambda: calls.append("theirs") or np.ones(2),
-        goal=1,
-        pairs=3,
+    race = Race(
+        lambda: calls.append("ours"),
+        lambda: calls.append("theirs"),
+        objective=lambda result: 1.0,
+        naive=lambda: calls.append("naive"),
     )
-    assert calls == ["ours", "theirs"] * 4
-    assert len(result.ours) == len(result.theirs) == 3
-    assert result.difference == 0
+    result = pairs.race(case(build=lambda quick: race), pairs=3)
+    assert calls == ["ours", "theirs"] * 4 + ["naive"]
+    assert len(result.ours) == len(result.theirs) == len(result.ratios) == 3
+    assert result.naive > 0
+    assert result.naive_objective == 1
 
 
-def test_the_ratio_is_that_of_the_best_times_and_is_held_to_the_goal():
-    fast = Comparison("work", [2.0, 1.0], [5.0, 4.0], 1e-12, 1e-8, goal=0.25)
-    assert fast.ratio == 0.25
-    assert "reached" in str(fast)
-    slow = Comparison("work", [2.0, 1.5], [5.0, 4.0], 1e-12, 1e-8, goal=0.25)
-    assert "MISSED" in str(slow)
+def test_the_ratio_is_the_median_over_the_pairs():
+    result = comparison()
+    assert result.ratios == [0.25, 0.2, 0.9]
+    assert result.ratio == 0.25
+    assert result.verdict == "reached"
+    assert comparison(goal=0.2).verdict == "missed"
 
 
-def test_results_that_differ_are_not_comparable_however_fast():
-    result = compare("work", lambda: np.ones(2), lambda: np.array([1, 1.1]), goal=1e9, pairs=1)
-    assert "NOT COMPARABLE" in str(result)
-    nan = Comparison("work", [1.0], [9.0], float("nan"), 1e-8, goal=1)
-    assert "NOT COMPARABLE" in str(nan)
+@pytest.mark.parametrize("objective", [1.002, float("nan"), float("inf")])
+def test_a_worse_result_is_not_comparable_however_fast(objective):
+    assert comparison(objective=objective, goal=1e9).verdict == "not comparable"
+
+
+@pytest.mark.parametrize("objective", [1.0005, 1.0, 0.5, -3.0])
+def test_a_result_within_the_tolerance_or_better_counts(objective):
+    assert comparison(objective=objective).comparable
+
+
+def test_a_negative_objective_has_the_same_tolerance():
+    assert comparison(objective=-0.9995, their_objective=-1.0).comparable
+    assert not comparison(objective=-0.99, their_objective=-1.0).comparable
+
+
+@pytest.mark.skipif(pairs.peak_bytes(lambda: None) is None, reason="the system cannot say")
+def test_peak_memory_is_that_of_the_work_whatever_it_frees():
+    size = 50_000_000
+    kept = np.ones(size // 8)  # what was there before doesn't count
+    peak = pairs.peak_bytes(lambda: np.ones(size // 8).sum())
+    assert 0.9 * size < peak < 1.3 * size
+    assert pairs.peak_bytes(lambda: None) < 0.1 * size
+    assert kept[0] == 1
+
+
+def test_the_exponent_is_fitted_to_the_upper_half():
+    sizes = [10, 100, 1_000, 10_000, 100_000]
+    cost = [5, 5, 1_000**1.5, 10_000**1.5, 100_000**1.5]
+    assert pairs.exponent(sizes, cost) == pytest.approx(1.5)
+
+
+@pytest.fixture
+def topic(monkeypatch, tmp_path):
+    """Let the runner know one small topic of its own, and write beside nothing of ours."""
+    module = type(sys)("benchmarks.tiny")
+    module.cases = lambda: [case(), case(name="topic: absent", peer="no-such-distribution")]
+    module.limits = lambda: [Limit("topic: memory", "MB", 2.0, lambda quick: 1.0 if quick else 3.0)]
+    module.growths = lambda: [
+        Growth("topic: sum", "numbers n", [10, 100, 1_000, 10_000], lambda n: np.ones(n).sum)
+    ]
+    monkeypatch.setitem(sys.modules, "benchmarks.tiny", module)
+    monkeypatch.setattr(run, "TOPICS", ("tiny",))
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "BUILD", tmp_path / "build" / "bench")
+    monkeypatch.setattr(run, "REPORT", tmp_path / "report")
+    return module
+
+
+def bench(monkeypatch, *arguments) -> dict:
+    monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
+    run.main()
+    return json.loads((run.BUILD / "results.json").read_text(encoding="utf-8"))
+
+
+def test_a_run_measures_everything_and_names_what_it_skipped(topic, monkeypatch, capsys):
+    results = bench(monkeypatch)
+    assert [row["name"] for row in results["comparisons"]] == ["topic: work"]
+    assert results["comparisons"][0]["verdict"] in ("reached", "missed")
+    assert len(results["comparisons"][0]["ratios"]) == 5
+    assert results["peers"] == {"numpy": np.__version__}
+    assert results["limits"][0]["reached"] is False
+    assert (run.BUILD / "topic-sum.png").read_bytes().startswith(b"\x89PNG")
+    assert (
+        "Skipped, no-such-distribution is not installed: topic: absent." in capsys.readouterr().out
+    )
+
+
+def test_only_and_quick(topic, monkeypatch):
+    results = bench(monkeypatch, "--quick", "--only", "MEMORY")
+    assert results["quick"] is True
+    assert results["comparisons"] == results["growths"] == []
+    assert results["limits"][0]["reached"] is True
+    with pytest.raises(SystemExit, match=r"--only nothing.*\n.*topic: work"):
+        bench(monkeypatch, "--only", "nothing")
+
+
+def test_only_a_whole_measurement_goes_into_the_readme(topic, monkeypatch, tmp_path):
+    readme = tmp_path / "README.md"
+    text = f"before\n{run.START}\nold\n{run.END}\nafter\n"
+    readme.write_text(text, encoding="utf-8")
+    with pytest.raises(SystemExit, match="make bench"):
+        run.report()
+    for arguments in ([], ["--quick"], ["--only", "work"]):  # the first one skips a peer
+        bench(monkeypatch, *arguments)
+        with pytest.raises(SystemExit, match="whole"):
+            run.report()
+    assert readme.read_text(encoding="utf-8") == text
+    topic.cases = lambda: [case()]
+    results = bench(monkeypatch)
+    run.report()
+    written = readme.read_text(encoding="utf-8")
+    assert written == f"before\n{run.section(results)}\nafter\n"
+    assert "](report/topic-sum.png)" in written
+    assert (run.REPORT / "topic-sum.png").exists()
+    assert json.loads((run.REPORT / "results.json").read_text(encoding="utf-8")) == results
+
+
+def test_the_modules_say_what_they_compare_without_measuring():
+    for topic in run.TOPICS:
+        assert (ROOT / "tests" / "benchmarks" / f"{topic}.py").exists()
+    found = run.collect("", quick=False)
+    names = [item.name for items in found.values() for item in items]
+    assert len(names) == len(set(names))
+    assert all(name.split(":")[0] in run.TOPICS for name in names)
+    for item in found["growths"]:
+        assert item.sizes == sorted(item.sizes)

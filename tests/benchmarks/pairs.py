@@ -1,85 +1,225 @@
-"""Time two ways to do the same work side by side, as ratios within one run."""
+"""What a benchmark is made of: a race against a peer, a limit, a growth curve; and their measuring.
 
-import os
+Each module beside this one may define `cases()`, `limits()` and `growths()`, which return lists
+of the three dataclasses below; `run.py` finds and measures them.
+"""
+
+import ctypes
+import gc
+import math
 import statistics
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Ours against a peer: seconds of each of the alternating pairs, and how well they agree."""
+class Race:
+    """The same work in two or three ways; each callable does all of it and returns its result.
 
-    name: str
-    ours: list[float]
-    theirs: list[float]
-    difference: float  # largest relative difference of the two results
-    tolerance: float
-    goal: float  # what the ratio of the best times should not exceed
+    Parameters
+    ----------
+    ours, theirs : callable
+        This collection's way and the peer's.
+    objective : callable
+        Rates a result, lower is better; the same function for all, and not timed.
+    naive : callable, optional
+        The textbook loop; called once.
+    """
 
-    @property
-    def ratio(self) -> float:
-        """Our best time over the peer's best."""
-        return min(self.ours) / min(self.theirs)
-
-    def __str__(self) -> str:
-        pairs = [a / b for a, b in zip(self.ours, self.theirs, strict=True)]
-        spread = f"{statistics.median(pairs):.3f} ({min(pairs):.3f} to {max(pairs):.3f})"
-        if not self.difference <= self.tolerance:
-            verdict = f"NOT COMPARABLE: the results differ by {self.difference:.1e}"
-        else:
-            verdict = "reached" if self.ratio <= self.goal else "MISSED"
-            verdict += f", same result to {self.difference:.0e}"
-        times = f"{min(self.ours) * 1e3:8.1f} {min(self.theirs) * 1e3:9.1f}"
-        return (
-            f"{self.name:44} {times}  {self.ratio:6.3f}  {spread:24}  {self.goal:5.2f}  {verdict}"
-        )
+    ours: Callable[[], Any]
+    theirs: Callable[[], Any]
+    objective: Callable[[Any], float]
+    naive: Callable[[], Any] | None = None
 
 
-HEADER = (
-    f"{'work against peer':44} {'ours ms':>8} {'peer ms':>9}  {'ratio':>6}  "
-    f"{'median of the pairs (range)':24}  {'goal':>5}"
-)
-
-
-def compare(
-    name: str,
-    ours: Callable[[], np.ndarray],
-    theirs: Callable[[], np.ndarray],
-    *,
-    goal: float,
-    tolerance: float = 1e-8,
-    pairs: int = 7,
-) -> Comparison:
-    """Call both once to warm up and to compare their results, then in turns `pairs` times.
+@dataclass(frozen=True)
+class Case:
+    """A comparison to be made.
 
     Parameters
     ----------
     name : str
-        What is compared.
-    ours, theirs : callable
-        Do the work and return its result as one array; the two arrays have the same shape.
+        The topic, a colon, and the work.
+    peer : str
+        The distribution that does `theirs`; where it isn't installed, the case is skipped.
     goal : float
-        Largest acceptable ratio of the best times.
+        Largest acceptable median of ours / theirs, in time.
+    build : callable
+        ``build(quick)`` imports the peer and makes the inputs, smaller ones if `quick`.
     tolerance : float
-        Largest relative difference of the results at which they count as the same.
-    pairs : int
-        How often the two are timed, in turns, since other work disturbs a busy machine.
+        By how much, relative, our objective may exceed theirs before the results no longer count
+        as equally good.
     """
-    a, b = ours(), theirs()
-    difference = float(np.abs(a - b).max() / np.abs(b).max())
-    seconds = {ours: [], theirs: []}
+
+    name: str
+    peer: str
+    goal: float
+    build: Callable[[bool], Race]
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One number, ``measure(quick)``, that must not exceed `goal`."""
+
+    name: str
+    unit: str
+    goal: float
+    measure: Callable[[bool], float]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How the cost of ``build(size)()`` grows with the size.
+
+    Parameters
+    ----------
+    name : str
+        The topic, a colon, and the work.
+    variable : str
+        What the size counts, with its symbol.
+    sizes : list of int
+        Rising, over at least 2.5 decades unless the problem itself is smaller.
+    build : callable
+        Makes the input of one size and returns the work.
+    peer : str, optional
+        The distribution that `build_peer` needs; drawn beside ours where it is installed.
+    build_peer : callable, optional
+        The same for the peer.
+    """
+
+    name: str
+    variable: str
+    sizes: list[int]
+    build: Callable[[int], Callable[[], Any]]
+    peer: str | None = None
+    build_peer: Callable[[int], Callable[[], Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was measured of a case: seconds of each of the alternating pairs, and the objectives."""
+
+    name: str
+    peer: str
+    goal: float
+    tolerance: float
+    ours: list[float]
+    theirs: list[float]
+    objective: float
+    their_objective: float
+    naive: float | None = None  # seconds of the textbook loop
+    naive_objective: float | None = None
+    ratios: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        pairs = zip(self.ours, self.theirs, strict=True)
+        object.__setattr__(self, "ratios", [a / b for a, b in pairs])
+
+    @property
+    def ratio(self) -> float:
+        """The median over the pairs of our time divided by theirs."""
+        return statistics.median(self.ratios)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether our result is as good as the peer's; NaN never is."""
+        slack = self.tolerance * abs(self.their_objective)
+        return math.isfinite(self.objective) and self.objective <= self.their_objective + slack
+
+    @property
+    def verdict(self) -> str:
+        """Say what came out: a worse result is never a win, however fast."""
+        if not self.comparable:
+            return "not comparable"
+        return "reached" if self.ratio <= self.goal else "missed"
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Call `work` once and return how long it took."""
+    gc.collect()
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def race(case: Case, quick: bool = False, pairs: int = 5) -> Comparison:
+    """Call both once to warm up and to rate their results, then in turns `pairs` times."""
+    work = case.build(quick)
+    objective, their_objective = work.objective(work.ours()), work.objective(work.theirs())
+    ours, theirs = [], []
     for _ in range(pairs):
-        for work in (ours, theirs):
-            start = time.perf_counter()
-            work()
-            seconds[work].append(time.perf_counter() - start)
-    return Comparison(name, seconds[ours], seconds[theirs], difference, tolerance, goal)
+        ours.append(seconds(work.ours))
+        theirs.append(seconds(work.theirs))
+    naive = naive_objective = None
+    if work.naive is not None:
+        results = []
+        naive = seconds(lambda: results.append(work.naive()))
+        naive_objective = float(work.objective(results[0]))
+    return Comparison(
+        case.name,
+        case.peer,
+        case.goal,
+        case.tolerance,
+        ours,
+        theirs,
+        float(objective),
+        float(their_objective),
+        naive,
+        naive_objective,
+    )
 
 
-def threads() -> str:
-    """Say how many threads both sides may use."""
-    return os.environ.get("OMP_NUM_THREADS", "the libraries' default number of")
+def _status(name: str) -> int:
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
+
+
+def peak_bytes(work: Callable[[], Any]) -> int | None:
+    """Return by how many bytes the process grew at most while `work` ran.
+
+    Counts whatever allocated them: NumPy, torch or a compiled peer. None where the system cannot
+    say (Linux with the GNU C library can).
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    gc.collect()
+    try:
+        # Freed memory that the allocator kept would be used again without being counted.
+        ctypes.CDLL(None).malloc_trim(0)
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # starts the high-water mark afresh
+    except (AttributeError, OSError):
+        return None
+    before = _status("VmRSS")
+    work()
+    return max(_status("VmHWM") - before, 0)
+
+
+def curve(
+    build: Callable[[int], Callable[[], Any]], sizes: list[int]
+) -> tuple[list[float], list[int | None]]:
+    """Return the best of three times and the peak memory of each size (of one where it is long)."""
+    times, peaks = [], []
+    for size in sizes:
+        work = build(size)
+        peaks.append(peak_bytes(work))  # also warms up
+        first = seconds(work)
+        times.append(first if first > 1 else min(first, seconds(work), seconds(work)))
+    return times, peaks
+
+
+def exponent(sizes: list[int], cost: list[float]) -> float:
+    """Fit the p of cost = c · size^p to the upper half, where fixed costs have faded.
+
+    The upper half on the logarithmic axis: all sizes from the geometric mean of the ends, and
+    at least two.
+    """
+    sizes, cost = np.asarray(sizes, dtype=float), np.asarray(cost, dtype=float)
+    upper = sizes >= min(0.999 * math.sqrt(sizes[0] * sizes[-1]), sizes[-2])
+    return float(np.polyfit(np.log(sizes[upper]), np.log(cost[upper]), 1)[0])

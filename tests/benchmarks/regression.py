@@ -1,61 +1,123 @@
-"""Linear and ridge regression against scikit-learn.
+"""Linear and ridge regression against scikit-learn."""
 
-usage: OMP_NUM_THREADS=1 .venv/bin/python tests/benchmarks/regression.py
-"""
-
-import sys
-from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+from collections.abc import Callable
 
 import numpy as np
-import sklearn
+from benchmarks.pairs import Case, Growth, Race
 from notebooks import algorithms
-from pairs import HEADER, compare, threads
-from sklearn.linear_model import LinearRegression, Ridge, RidgeCV
 
 from common.data import linear_data
 
 
-def main() -> None:
-    """Print the table."""
+def _ridge_objective(X: np.ndarray, y: np.ndarray, lams: np.ndarray) -> Callable:
+    """Return the sum over λ of what ridge minimises; the last column holds the intercepts."""
+
+    def objective(coefficients: np.ndarray) -> float:
+        W, b = coefficients[:, :-1], coefficients[:, -1]
+        residuals = y - W @ X.T - b[:, None]
+        return float((residuals**2).sum() + (lams * (W**2).sum(axis=1)).sum())
+
+    return objective
+
+
+def _path(quick: bool) -> Race:
+    from sklearn.linear_model import Ridge
+
     nb = algorithms("regression")
-    rng = np.random.default_rng(0)
+    n, d = (400, 60) if quick else (2_000, 300)
+    data = linear_data(n, d, 0.5, np.random.default_rng(0))
     lams = np.logspace(-2, 4, 100)
-    small, tall = linear_data(2_000, 300, 0.5, rng), linear_data(200_000, 100, 0.5, rng)
 
-    def path() -> np.ndarray:
-        return np.column_stack(nb.ridge_path(small.X, small.y, lams))
-
-    def one_by_one() -> np.ndarray:
-        fits = [Ridge(alpha=lam).fit(small.X, small.y) for lam in lams]
+    def theirs() -> np.ndarray:
+        fits = [Ridge(alpha=lam).fit(data.X, data.y) for lam in lams]
         return np.array([[*fit.coef_, fit.intercept_] for fit in fits])
 
-    def path_and_leave_one_out() -> np.ndarray:
-        W, b = nb.ridge_path(small.X, small.y, lams)
-        errors = nb.leave_one_out_mse(small.X, small.y, lams)
+    def naive() -> np.ndarray:
+        fits = [nb.normal_equation(data.X, data.y, lam) for lam in lams]
+        return np.array([[*w, b] for w, b in fits])
+
+    return Race(
+        ours=lambda: np.column_stack(nb.ridge_path(data.X, data.y, lams)),
+        theirs=theirs,
+        objective=_ridge_objective(data.X, data.y, lams),
+        naive=naive,
+    )
+
+
+def _leave_one_out(quick: bool) -> Race:
+    from sklearn.linear_model import RidgeCV
+
+    nb = algorithms("regression")
+    n, d = (400, 60) if quick else (2_000, 300)
+    data = linear_data(n, d, 0.5, np.random.default_rng(0))
+    lams = np.logspace(-2, 4, 100)
+
+    def ours() -> tuple[np.ndarray, float]:
+        W, b = nb.ridge_path(data.X, data.y, lams)
+        errors = nb.leave_one_out_mse(data.X, data.y, lams)
         best = errors.argmin()
-        return np.array([*W[best], b[best], errors[best]])
+        return np.array([*W[best], b[best]]), errors[best]
 
-    def ridge_cv() -> np.ndarray:
-        fit = RidgeCV(alphas=lams).fit(small.X, small.y)
-        return np.array([*fit.coef_, fit.intercept_, -fit.best_score_])
+    def theirs() -> tuple[np.ndarray, float]:
+        fit = RidgeCV(alphas=lams).fit(data.X, data.y)
+        return np.array([*fit.coef_, fit.intercept_]), -fit.best_score_
 
-    def normal_equation() -> np.ndarray:
-        w, b = nb.normal_equation(tall.X, tall.y)
-        return np.array([*w, b])
-
-    def linear_regression() -> np.ndarray:
-        fit = LinearRegression().fit(tall.X, tall.y)
-        return np.array([*fit.coef_, fit.intercept_])
-
-    print(f"scikit-learn {sklearn.__version__}, numpy {np.__version__}, {threads()} thread(s)\n")
-    print(HEADER)
-    print(compare("100 λs, n=2,000, d=300 / 100 Ridge fits", path, one_by_one, goal=0.05))
-    print(compare("the same + leave-one-out / RidgeCV", path_and_leave_one_out, ridge_cv, goal=0.5))
-    name = "normal_equation, n=200,000, d=100 / LinearRegr."
-    print(compare(name, normal_equation, linear_regression, goal=0.5))
+    return Race(ours, theirs, objective=lambda result: float(result[1]))
 
 
-if __name__ == "__main__":
-    main()
+def _least_squares(quick: bool) -> Race:
+    from sklearn.linear_model import LinearRegression
+
+    nb = algorithms("regression")
+    n, d = (5_000, 40) if quick else (200_000, 100)
+    data = linear_data(n, d, 0.5, np.random.default_rng(0))
+
+    def theirs() -> tuple[np.ndarray, float]:
+        fit = LinearRegression().fit(data.X, data.y)
+        return fit.coef_, fit.intercept_
+
+    def objective(result: tuple[np.ndarray, float]) -> float:
+        return float(((data.y - data.X @ result[0] - result[1]) ** 2).sum())
+
+    return Race(lambda: nb.normal_equation(data.X, data.y), theirs, objective)
+
+
+def cases() -> list[Case]:
+    """Return the comparisons."""
+    return [
+        Case("regression: 100 λs, n = 2,000, d = 300", "scikit-learn", 0.05, _path, tolerance=1e-8),
+        Case(
+            "regression: the same, λ by leave-one-out",
+            "scikit-learn",
+            0.5,
+            _leave_one_out,
+            tolerance=1e-8,
+        ),
+        Case(
+            "regression: least squares, n = 200,000, d = 100",
+            "scikit-learn",
+            0.5,
+            _least_squares,
+            tolerance=1e-8,
+        ),
+    ]
+
+
+def _path_of(n: int) -> Callable:
+    nb = algorithms("regression")
+    data = linear_data(n, 100, 0.5, np.random.default_rng(0))
+    return lambda: nb.ridge_path(data.X, data.y, np.logspace(-2, 4, 100))
+
+
+def _sklearn_path_of(n: int) -> Callable:
+    from sklearn.linear_model import Ridge
+
+    data = linear_data(n, 100, 0.5, np.random.default_rng(0))
+    return lambda: [Ridge(alpha=lam).fit(data.X, data.y) for lam in np.logspace(-2, 4, 100)]
+
+
+def growths() -> list[Growth]:
+    """Return the growth curves."""
+    sizes = [200, 600, 2_000, 6_000, 20_000, 64_000]
+    name = "regression: 100 λs, d = 100"
+    return [Growth(name, "examples n", sizes, _path_of, "scikit-learn", _sklearn_path_of)]

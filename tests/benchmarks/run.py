@@ -1,0 +1,295 @@
+"""Run the comparisons against the peers, and write down what came out.
+
+usage: python tests/benchmarks/run.py [--quick] [--only NAME]   measures; writes build/bench/
+       python tests/benchmarks/run.py report                    copies that into README.md
+"""
+
+import os
+
+# One thread for everybody, unless the caller says otherwise; read when the libraries are loaded.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+    os.environ.setdefault(variable, os.environ.get("OMP_NUM_THREADS", "1"))
+
+import argparse
+import datetime
+import importlib
+import json
+import math
+import platform
+import shutil
+import sys
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import matplotlib
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+from benchmarks.pairs import Growth, curve, exponent, race
+from tqdm import tqdm
+
+from common.plotting import COLOURS, use_style
+
+TOPICS = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - {"pairs", "run"})
+BUILD = ROOT / "build" / "bench"
+REPORT = Path(__file__).parent / "report"  # what the README shows; results.json and the figures
+START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+
+
+def installed(peer: str | None) -> str | None:
+    """Return the version of a distribution, or None where it isn't installed."""
+    try:
+        return version(peer) if peer else None
+    except PackageNotFoundError:
+        return None
+
+
+def collect(only: str, quick: bool) -> dict[str, list]:
+    """Return all cases, limits and growths whose name contains `only`."""
+    found = {"cases": [], "limits": [], "growths": []}
+    names = []
+    for topic in TOPICS:
+        module = importlib.import_module(f"benchmarks.{topic}")
+        for kind, items in found.items():
+            these = getattr(module, kind, list)()
+            names += [item.name for item in these]
+            items += [item for item in these if only.lower() in item.name.lower()]
+    if not any(found.values()):
+        known = "\n  ".join(names)
+        raise SystemExit(f"--only {only}: expected a part of one of these names:\n  {known}")
+    return found
+
+
+def machine() -> dict[str, str]:
+    """Return what the times depend on: processor, cores, threads, versions."""
+    processor = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return {
+        "processor": processor,
+        "cores": str(os.cpu_count()),
+        "threads": os.environ["OMP_NUM_THREADS"],
+        "system": platform.system(),
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "scipy", "torch", "matplotlib")},
+    }
+
+
+def measure(found: dict[str, list], quick: bool) -> dict:
+    """Measure everything, with a progress bar, and return what `results.json` holds."""
+    results = {
+        "date": datetime.date.today().isoformat(),
+        "quick": quick,
+        "machine": machine(),
+        "peers": {},
+        "comparisons": [],
+        "limits": [],
+        "growths": [],
+        "skipped": [],
+    }
+    bar = tqdm([(kind, item) for kind, items in found.items() for item in items], unit="")
+    for kind, item in bar:
+        bar.set_description(item.name[:50])
+        peer = getattr(item, "peer", None)
+        if installed(peer):
+            results["peers"][peer] = installed(peer)
+        elif peer:
+            results["skipped"].append({"name": item.name, "peer": peer})
+            bar.write(f"skipped, {peer} is not installed: {item.name}")
+        if kind == "cases" and installed(peer):
+            done = race(item, quick, pairs=3 if quick else 5)
+            results["comparisons"].append(
+                asdict(done)
+                | {"ratio": done.ratio, "comparable": done.comparable, "verdict": done.verdict}
+            )
+        elif kind == "limits":
+            row = {"name": item.name, "unit": item.unit, "goal": item.goal}
+            measured = item.measure(quick)
+            results["limits"].append(row | {"measured": measured, "reached": measured <= item.goal})
+        elif kind == "growths":
+            results["growths"].append(grow(item, quick))
+    return results
+
+
+def grow(item: Growth, quick: bool) -> dict:
+    """Measure one growth curve, and the peer's where it is installed."""
+    sizes = item.sizes[: max(2, len(item.sizes) // 2)] if quick else item.sizes
+    row = {"name": item.name, "variable": item.variable, "sizes": sizes, "peer": None}
+    row["seconds"], row["bytes"] = curve(item.build, sizes)
+    row["exponent"] = exponent(sizes, row["seconds"])
+    if installed(item.peer):
+        row["peer"] = item.peer
+        row["their_seconds"], row["their_bytes"] = curve(item.build_peer, sizes)
+        row["their_exponent"] = exponent(sizes, row["their_seconds"])
+    return row
+
+
+def duration(s: float) -> str:
+    """Format seconds with two significant digits and a unit that suits them."""
+    unit, factor = ("s", 1) if s >= 1 else ("ms", 1e3) if s >= 1e-3 else ("µs", 1e6)
+    value = s * factor
+    return f"{value:.0f} {unit}" if value >= 10 else f"{value:.2g} {unit}"
+
+
+def figure(row: dict, path: Path) -> None:
+    """Draw time and peak memory against the size, both axes logarithmic."""
+    use_style()
+    fig, axes = plt.subplots(1, 2, figsize=(8, 3))
+    lines = [("this collection", "seconds", "bytes", "blue", "o")]
+    if row["peer"]:
+        lines.append((row["peer"], "their_seconds", "their_bytes", "vermilion", "s"))
+    for name, times, peaks, colour, marker in lines:
+        style = {"color": COLOURS[colour], "marker": marker}
+        slope = exponent(row["sizes"], row[times])
+        axes[0].loglog(row["sizes"], row[times], label=f"{name}: exponent {slope:.2f}", **style)
+        known = [(n, b / 1e6) for n, b in zip(row["sizes"], row[peaks], strict=True) if b]
+        if known:
+            axes[1].loglog(*zip(*known, strict=True), label=name, **style)
+    axes[0].set(xlabel=row["variable"], ylabel="time [s]", title=row["name"])
+    axes[1].set(xlabel=row["variable"], ylabel="peak memory [MB]")
+    axes[0].legend(loc="upper left")
+    # Room for the legend above the curves.
+    low, high = axes[0].get_ylim()
+    axes[0].set_ylim(low, high * (high / low) ** 0.3)
+    fig.savefig(path, metadata={"Software": None})
+    plt.close(fig)
+
+
+def slug(name: str) -> str:
+    """Return a file name made of the name's letters and digits."""
+    return "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in name).split())
+
+
+def _times(row: dict) -> str:
+    return f"{row['ratio']:.2g} ({min(row['ratios']):.2g} to {max(row['ratios']):.2g})"
+
+
+def _comparison(row: dict, peers: dict[str, str]) -> str:
+    ours, theirs = sorted(row["ours"]), sorted(row["theirs"])
+    middle = len(ours) // 2
+    naive = "" if row["naive"] is None else f"{row['naive'] / ours[middle]:.2g} ×"
+    objectives = f"{row['objective']:.6g} / {row['their_objective']:.6g}"
+    cells = [
+        row["name"],
+        f"{row['peer']} {peers[row['peer']]}",
+        f"{duration(ours[middle])} / {duration(theirs[middle])}",
+        _times(row),
+        f"{row['goal']:g}",
+        row["verdict"],
+        objectives,
+        naive,
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def markdown(results: dict) -> str:
+    """Return the report: what it was measured on, the tables, the figures by relative path."""
+    where = results["machine"]
+    versions = ", ".join(f"{n} {where[n]}" for n in ("Python", "numpy", "scipy", "torch"))
+    peers = results["peers"]
+    lines = [
+        f"Measured on {results['date']}: {where['processor']}, {where['cores']} cores, "
+        f"{where['threads']} thread{'s' if where['threads'] != '1' else ''} each, "
+        f"{where['system']}; {versions}." + (" Quick sizes." if results["quick"] else ""),
+        "",
+    ]
+    if results["comparisons"]:
+        lines += [
+            "| work | peer | time, ours / theirs | ratio: median (range) | goal | verdict "
+            "| objective, ours / theirs | textbook loop |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+            *[_comparison(row, peers) for row in results["comparisons"]],
+            "",
+        ]
+    if results["limits"]:
+        lines += ["| what | measured | limit | verdict |", "| --- | --- | --- | --- |"]
+        for row in results["limits"]:
+            unit = f" {row['unit']}".rstrip()
+            verdict = "reached" if row["reached"] else "missed"
+            measured, goal = f"{row['measured']:.3g}{unit}", f"{row['goal']:.3g}{unit}"
+            lines.append(f"| {row['name']} | {measured} | {goal} | {verdict} |")
+        lines.append("")
+    for row in results["growths"]:
+        lines += [f"![{alternative(row)}]({slug(row['name'])}.png)", ""]
+    for row in results["skipped"]:
+        lines += [f"Skipped, {row['peer']} is not installed: {row['name']}.", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def alternative(row: dict) -> str:
+    """Return the text alternative of a growth figure."""
+    decades = math.log10(row["sizes"][-1] / row["sizes"][0])
+    text = (
+        f"{row['name']}: time and peak memory against {row['variable']} "
+        f"over {decades:.1f} decades; fitted exponent of the time {row['exponent']:.2f}"
+    )
+    if row["peer"]:
+        text += f", of {row['peer']} {row['their_exponent']:.2f}"
+    return text
+
+
+def write(results: dict, folder: Path) -> None:
+    """Write results.json, report.md and one figure for each growth curve."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+    (folder / "results.json").write_text(text, encoding="utf-8")
+    (folder / "report.md").write_text(markdown(results), encoding="utf-8")
+    for row in results["growths"]:
+        figure(row, folder / f"{slug(row['name'])}.png")
+
+
+def section(results: dict) -> str:
+    """Return the README's performance section, markers included."""
+    body = markdown(results).replace("](", f"]({REPORT.relative_to(ROOT).as_posix()}/")
+    return f"{START}\n{body}{END}"
+
+
+def report() -> None:
+    """Copy the last complete measurement into the README and beside this file."""
+    try:
+        results = json.loads((BUILD / "results.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SystemExit(f"{BUILD / 'results.json'} is missing: run `make bench` first") from None
+    found = collect("", False)
+    measured = sum(len(results[key]) for key in ("comparisons", "limits", "growths"))
+    if results["quick"] or results["skipped"] or measured < sum(map(len, found.values())):
+        raise SystemExit(
+            "only a whole `make bench`, neither quick nor with skips, goes into the README"
+        )
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(START)
+    after = rest.split(END)[1]
+    shutil.rmtree(REPORT, ignore_errors=True)
+    shutil.copytree(BUILD, REPORT, ignore=shutil.ignore_patterns("report.md"))
+    readme.write_text(before + section(results) + after, encoding="utf-8")
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("command", nargs="?", choices=["report"], help=argparse.SUPPRESS)
+    parser.add_argument("--only", default="", metavar="NAME", help="only what has NAME in its name")
+    parser.add_argument("--quick", action="store_true", help="small sizes, three pairs: a trial")
+    options = parser.parse_args()
+    if options.command == "report":
+        report()
+        return
+    found = collect(options.only, options.quick)
+    shutil.rmtree(BUILD, ignore_errors=True)
+    results = measure(found, options.quick)
+    write(results, BUILD)
+    print(markdown(results))
+    print(f"written to {BUILD.relative_to(ROOT)}/")
+
+
+if __name__ == "__main__":
+    main()
