@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 endif
 # Not the names of files, although there are folders that could be called so.
-.PHONY: help run test lab bench bench-report refresh lint clean
+.PHONY: help check run test lab bench bench-report refresh lint clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -19,6 +19,9 @@ run: $(VENV)/ready      ## execute the four notebooks, write HTML pages to build
 
 test: lint              ## everything that proves the collection: lint, unit tests, strict nbval
 	@TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env
+
+check:           ## say what is missing here, or in a version that was not tested
+	@$$(test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON)) -m common.check
 
 lab: $(VENV)/ready      ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyterlab regression/linear_vs_ridge.ipynb

@@ -1,0 +1,88 @@
+"""Whether this machine has what the notebooks need, in versions that they were tested with."""
+
+import os
+import shutil
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+GB = 1e9
+# The notebooks run without these two, on Colab for instance: they open and re-execute them.
+NOT_IMPORTED = {"jupyterlab", "nbval"}
+
+
+def check(quiet: bool = False) -> bool:
+    """Print one line for each dependency, with the version found and the range tested.
+
+    Then whether MNIST is there, and how much disk and memory is free.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print only what is wrong for a notebook that is running; nothing if all is well.
+
+    Returns
+    -------
+    bool
+        Whether all is well.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [_dependency("Python", sys.version.split()[0], project["requires-python"])]
+    for requirement in project["dependencies"]:
+        name = requirement[: requirement.index(">")]
+        if not (quiet and name in NOT_IMPORTED):
+            lines.append(_dependency(name, _installed(name), requirement.removeprefix(name)))
+    lines += [_free("disk", shutil.disk_usage(ROOT).free), _free("memory", _free_memory())]
+    if not quiet:
+        lines.append((True, _mnist()))
+    for good, text in lines:
+        if not (quiet and good):
+            print("[OK]  " if good else "[FAIL]", text)
+    return all(good for good, _ in lines)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _dependency(name: str, found: str | None, tested: str) -> tuple[bool, str]:
+    if found is None:
+        return False, f"{name} is not installed; tested with {tested}"
+    try:
+        from packaging.specifiers import SpecifierSet
+    except ModuleNotFoundError:  # comes with matplotlib and with jupyterlab
+        return False, f"{name} {found}; cannot be compared with {tested} without packaging"
+    return SpecifierSet(tested).contains(
+        found, prereleases=True
+    ), f"{name} {found}; tested {tested}"
+
+
+def _free_memory() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:  # macOS and Windows have no such file, and Python no function for it
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line), None)
+
+
+def _free(what: str, free: int | None) -> tuple[bool, str]:
+    if free is None:
+        return True, f"free {what}: this system does not say; 1 GB is enough"
+    return free >= GB, f"free {what}: {free / GB:.1f} GB; 1 GB is enough"
+
+
+def _mnist() -> str:
+    raw = Path(os.environ.get("ML_DATA_DIR") or ROOT / "data") / "MNIST" / "raw"
+    found = len(list(raw.glob("*-ubyte")))
+    if found >= 4:
+        return f"MNIST: in {raw}"
+    return f"MNIST: not in {raw}; will be downloaded, or drawn digits take its place"
+
+
+if __name__ == "__main__":
+    sys.exit(not check())
