@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 endif
 # Not the names of files, although there are folders that could be called so.
-.PHONY: help check run test lab bench bench-report refresh lint clean
+.PHONY: help check run test test-colab test-lab lab site bench bench-report refresh lint clean
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -19,6 +19,15 @@ run: $(VENV)/ready      ## execute the four notebooks, write HTML pages to build
 
 test: lint              ## everything that proves the collection: lint, unit tests, strict nbval
 	@TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env
+
+test-colab: $(VENV)/ready    ## execute each notebook as Colab does: alone in a folder, fetching the rest
+	@$(BIN)/python -m pytest -m colab -n 2 tests/test_ways_in.py
+
+test-lab: $(VENV)/lab $(VENV)/site  ## JupyterLab and the website in Chromium; pictures to build/lab/
+	@$(BIN)/python -m pytest -m lab -rs tests
+
+site: $(VENV)/site      ## build the website from the stored outputs into build/site/
+	@$(BIN)/python docs/build.py
 
 check:           ## say what is missing here, or in a version that was not tested
 	@$$(test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON)) -m common.check
@@ -52,7 +61,7 @@ $(VENV)/ready: requirements.txt
 	@touch $@
 
 # What only some commands need: an extra of pyproject.toml, beside the pinned versions.
-$(VENV)/bench: $(VENV)/ready pyproject.toml
+$(VENV)/bench $(VENV)/lab $(VENV)/site: $(VENV)/ready pyproject.toml
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(@F)"], sep="\n")' > $@.txt
 	@echo "Installing the extra $(@F) into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -r $@.txt

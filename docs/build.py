@@ -1,0 +1,163 @@
+"""Build the website from the stored outputs; nothing is executed.
+
+usage: build.py        writes build/site, from the copy of pages and notebooks in build/site-source
+"""
+
+import html
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+from notebooks import BUILD, NOTEBOOKS, evidence, preview
+
+SOURCE, SITE = BUILD / "site-source", BUILD / "site"
+# What tex-chtml.js loads as it needs it, and where the package that carries MathJax keeps it.
+MATHJAX = ["tex-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "ui", "sre"]
+REPORT = Path("tests") / "benchmarks" / "report"
+
+
+def mathjax() -> Path:
+    """Return a folder that holds `mathjax/`, the parts of MathJax that the pages load."""
+    package = importlib.util.find_spec("sphinx-mathjax-offline").origin
+    shipped, folder = Path(package).parent / "static" / "mathjax", BUILD / "site-static"
+    for name in MATHJAX:
+        target = folder / "mathjax" / name
+        if (shipped / name).is_dir():
+            shutil.copytree(shipped / name, target, dirs_exist_ok=True)
+        elif (shipped / name).exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(shipped / name, target)
+    return folder
+
+
+def with_alternatives(notebook: dict) -> dict:
+    """Give each picture's text alternative to its cell, which is where myst-nb looks for it."""
+    for cell in notebook["cells"]:
+        pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+        if len(pictures) > 1:
+            raise ValueError(f"one picture a cell, or one has no text alternative: {cell['id']}")
+        for picture in pictures:
+            alt = picture["metadata"]["image/png"]["alt"]
+            cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
+    return notebook
+
+
+def title(notebook: dict) -> str:
+    """Return the text of the notebook's first heading."""
+    return re.search(r"^# (.+)$", "".join(notebook["cells"][0]["source"]), re.MULTILINE).group(1)
+
+
+def picture_links(books: dict[Path, dict]) -> str:
+    """Return the landing page's four pictures, each with its title, a link to its notebook."""
+    cards = []
+    for path, book in books.items():
+        name = path.relative_to(ROOT)
+        (shown,) = (c for c in book["cells"] if "preview" in c["metadata"].get("tags", []))
+        alt = shown["metadata"]["mystnb"]["image"]["alt"]
+        cards.append(
+            f'<a href="{name.with_suffix(".html").as_posix()}">'
+            f'<img src="_static/{path.parent.name}.png" alt="{html.escape(alt)}">'
+            f"<span>{html.escape(title(book))}</span></a>"
+        )
+    return '<div class="cards">\n' + "\n".join(cards) + "\n</div>"
+
+
+def evidence_tables(books: dict[Path, dict]) -> str:
+    """Return the evidence table of each notebook, as its last cell shows it."""
+    parts = []
+    for path, book in books.items():
+        table = evidence(book)
+        (shown,) = (
+            "".join(o["data"]["text/html"])
+            for cell in book["cells"]
+            for o in cell.get("outputs", [])
+            if "evidence" in o.get("metadata", {})
+        )
+        passed = sum(row["passed"] for row in table["rows"])
+        link = path.relative_to(ROOT).with_suffix(".html").as_posix()
+        parts.append(
+            f"## {title(book)}\n\n"
+            f"{passed} of {len(table['rows'])} hold; data: {table['data']}. "
+            f'<a href="{link}">Open the notebook</a>.\n\n'
+            # Without blank lines, so that Markdown takes the table for one block of HTML.
+            f'<div class="wide" tabindex="0" role="region" aria-label="Evidence: '
+            f'{html.escape(title(book))}">{shown}</div>\n'
+        )
+    return "\n".join(parts)
+
+
+def benchmark(readme: str, address: str) -> str:
+    """Return what the README says between its benchmark marks, with links that work on the site."""
+    found = re.search(r"<!-- bench:start -->(.*)<!-- bench:end -->", readme, re.DOTALL)
+    if not found or not found.group(1).strip():
+        return "Not measured yet."
+    text = found.group(1).strip()
+    levels = [len(mark) for mark in re.findall(r"^(#+) ", text, re.MULTILINE)]
+    up = min(levels, default=2) - 2  # the page's own title is the only first-level heading
+    text = re.sub(r"^(#+) ", lambda m: "#" * (len(m[1]) - up) + " ", text, flags=re.MULTILINE)
+
+    def to_repository(match: re.Match) -> str:
+        link = match[1]
+        if re.match(r"https?:|#", link) or link.startswith(REPORT.as_posix()):
+            return match[0]
+        return f"]({address}/blob/main/{link})"
+
+    return re.sub(r"\]\(([^)\s]+)\)", to_repository, text)
+
+
+def prepare() -> None:
+    """Write what Sphinx reads: the notebooks, the pages with their tables, the pictures."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    books = {
+        path: with_alternatives(json.loads(path.read_text(encoding="utf-8"))) for path in NOTEBOOKS
+    }
+    static = BUILD / "site-static"
+    shutil.rmtree(static, ignore_errors=True)
+    static.mkdir(parents=True)
+    for path, book in books.items():
+        copy = SOURCE / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True)
+        copy.write_text(json.dumps(book), encoding="utf-8")
+        (static / f"{path.parent.name}.png").write_bytes(preview(book))
+    if (ROOT / REPORT).is_dir():
+        shutil.copytree(ROOT / REPORT, SOURCE / REPORT)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    generated = {
+        "<!-- notebooks -->": picture_links(books),
+        "<!-- contents -->": "\n".join(
+            p.relative_to(ROOT).with_suffix("").as_posix() for p in NOTEBOOKS
+        ),
+        "<!-- evidence -->": evidence_tables(books),
+        "<!-- benchmark -->": benchmark(readme, project["urls"]["Repository"]),
+    }
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for mark, new in generated.items():
+            text = text.replace(mark, new)
+        (SOURCE / page.name).write_text(text, encoding="utf-8")
+
+
+def main() -> int:
+    """Prepare, and build with Sphinx; a warning is an error. Returns the exit status."""
+    prepare()
+    options = ["-b", "html", "-c", str(ROOT / "docs"), "-W", "--keep-going", "-q", "-E"]
+    cache = ["-d", str(BUILD / "site-doctrees")]
+    shutil.rmtree(SITE, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", *options, *cache, str(SOURCE), str(SITE)]
+    status = subprocess.run(command, check=False).returncode
+    (SITE / ".nojekyll").touch()  # else GitHub Pages leaves out folders that begin with _
+    if status == 0:
+        print(f"Website: {(SITE / 'index.html').as_uri()}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

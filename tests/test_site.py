@@ -1,0 +1,172 @@
+"""The website: built from the stored outputs, and looked at in Chromium."""
+
+import importlib.util
+import itertools
+import json
+import re
+import subprocess
+import sys
+from urllib.parse import urlparse
+
+import browser
+import pytest
+from notebooks import BUILD, NOTEBOOKS, ROOT, evidence
+
+SITE = BUILD / "site"
+SHOTS = BUILD / "lab" / "site"
+PAGES = [
+    "index.html",
+    "verified.html",
+    "speed.html",
+    "search.html",
+    *(path.relative_to(ROOT).with_suffix(".html").as_posix() for path in NOTEBOOKS),
+]
+ON_PAGE = """() => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const seen = (e) => e.getClientRects().length > 0;
+  return {
+    lang: document.documentElement.lang,
+    title: document.title,
+    headings: all('main h1, main h2, main h3, main h4, main h5, main h6').filter(seen)
+      .map(h => Number(h.tagName[1])),
+    equations: all('.math').length,
+    typeset: all('.math mjx-container').length,
+    wrong: all('mjx-merror').length,
+    images: all('img').filter(seen).map(e => ({
+      src: e.src, alt: e.getAttribute('alt'), width: e.naturalWidth,
+      decorative: !!e.closest('[aria-hidden=true], .navbar-brand, button, .dropdown')})),
+    skip: all('a[href="#main-content"]').length,
+    targets: all('#main-content').length,
+    unnamed: all('a[href], button').filter(seen).filter(e => !(e.innerText.trim()
+      || e.getAttribute('aria-label') || e.title || e.querySelector('img[alt]:not([alt=""])'))
+      ).map(e => e.outerHTML.slice(0, 200)),
+    prose: all('main p, main li, main td').map(e => {
+      const copy = e.cloneNode(true);
+      copy.querySelectorAll('pre, code, mjx-container').forEach(c => c.remove());
+      return copy.textContent;
+    }).join(' '),
+  };
+}"""
+SIDEWAYS = """() => ({
+  page: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  culprits: [...document.querySelectorAll('main *')]
+    .filter(e => e.getBoundingClientRect().right > innerWidth + 1
+      && !e.closest('.cell_output, .highlight, .wide, mjx-container, .bd-sidebar-secondary'))
+    .slice(0, 5).map(e => e.outerHTML.slice(0, 120)),
+})"""
+
+
+@pytest.fixture(scope="module")
+def site():
+    for package in ("myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"skipped: {package} is not installed; `make site` installs it")
+    command = [sys.executable, str(ROOT / "docs" / "build.py")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return SITE
+
+
+@pytest.fixture(scope="module")
+def chromium(site):
+    with browser.chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    with browser.files(site) as served:
+        yield served
+
+
+@pytest.mark.lab
+def test_nothing_is_loaded_from_elsewhere(site):
+    for page in PAGES:
+        text = (site / page).read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|iframe)\b[^>]*\bsrc=[\"']([^\"']+)", text)
+        loaded += re.findall(r"<link\b[^>]*rel=\"stylesheet\"[^>]*href=[\"']([^\"']+)", text)
+        assert loaded
+        assert not [link for link in loaded if re.match(r"(https?:)?//", link)], page
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.parent.name)
+def test_each_notebook_has_its_text_alternatives_and_launch_buttons(site, path):
+    name = path.relative_to(ROOT)
+    page = (site / name.with_suffix(".html")).read_text(encoding="utf-8")
+    book = json.loads(path.read_text(encoding="utf-8"))
+    pictures = [
+        o["metadata"]["image/png"]["alt"]
+        for cell in book["cells"]
+        for o in cell.get("outputs", [])
+        if "image/png" in o.get("data", {})
+    ]
+    found = re.findall(r'<img alt="([^"]*)"[^>]*_images/', page)
+    assert len(found) == len(pictures)
+    assert f"mtsdrury/ml-algorithms-from-scratch/blob/main/{name.as_posix()}" in page
+    assert f"main?urlpath=lab/tree/{name.as_posix()}" in page
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_whole(chromium, address, page):
+    """On a wide window, in both themes, and on a phone's."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    wrong = browser.listen(tab)
+    asked = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(f"{address}/{page}", wait_until="networkidle")
+    tab.wait_for_function("() => !window.MathJax || !!window.MathJax.startup?.promise")
+    tab.evaluate("async () => { await window.MathJax?.startup?.promise }")
+    name = page.removesuffix(".html").replace("/", "-")
+    shoot(tab, f"{name}-wide")
+    found = tab.evaluate(ON_PAGE)
+    assert {urlparse(url).netloc for url in asked if url.startswith("http")} == {
+        urlparse(address).netloc
+    }
+    assert found["lang"] == "en"
+    assert found["title"]
+    assert found["skip"] == 1
+    assert found["targets"] == 1
+    assert not found["unnamed"]
+    levels = found["headings"]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), levels
+    assert found["equations"] == found["typeset"]
+    assert found["wrong"] == 0
+    for image in found["images"]:
+        assert image["width"] > 0, image
+        assert image["decorative"] or len(image["alt"] or "") > 20, image
+    if page.count("/"):  # a notebook
+        assert found["typeset"] > 5
+        assert len(found["images"]) >= 5
+        assert "$" not in found["prose"], "an equation was not recognised"
+    tab.keyboard.press("Tab")  # the first thing that the keyboard reaches
+    assert "Skip to main content" in tab.evaluate("() => document.activeElement.innerText")
+    tab.evaluate("() => document.activeElement.blur()")
+    tab.evaluate("() => { document.documentElement.dataset.theme = 'dark' }")
+    shoot(tab, f"{name}-dark")
+    tab.evaluate("() => { document.documentElement.dataset.theme = 'light' }")
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.wait_for_timeout(300)
+    shoot(tab, f"{name}-phone")
+    assert tab.evaluate(SIDEWAYS) == {"page": 0, "culprits": []}
+    assert not wrong
+    context.close()
+
+
+def shoot(tab, name):
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    tab.evaluate("() => window.scrollTo(0, 0)")
+    tab.screenshot(path=str(SHOTS / f"{name}.png"))
+
+
+@pytest.mark.lab
+def test_evidence_of_all_four_is_there(site):
+    page = (site / "verified.html").read_text(encoding="utf-8")
+    for path in NOTEBOOKS:
+        rows = evidence(json.loads(path.read_text(encoding="utf-8")))["rows"]
+        assert f"{len(rows)} of {len(rows)} hold" in page
+    assert page.count("<table>") == len(NOTEBOOKS)
