@@ -4,11 +4,7 @@ import ast
 import copy
 import itertools
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import notebooks
@@ -92,27 +88,6 @@ def test_first_code_cell_finds_common_or_fetches_the_repository(code):
         others.add(next(source(c) for c in cells if c["cell_type"] == "code"))
     assert first == others
     assert "install" not in first.pop()
-
-
-def test_on_colab_the_first_cell_fetches_the_repository(tmp_path):
-    """From an empty folder, with git sent to this checkout instead of the project's address."""
-    if not (ROOT / ".git").exists():
-        pytest.skip("not a git checkout")
-    cells = json.loads(NOTEBOOKS[0].read_text(encoding="utf-8"))["cells"]
-    first = next(source(c) for c in cells if c["cell_type"] == "code")
-    address = re.search(r'url = "([^"]+)"', first).group(1)
-    stand_in = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('google.colab')\n"
-    script = stand_in + first + "\nimport common.data\nprint(common.data.__file__)\n"
-    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.{ROOT.as_uri()}.insteadOf",
-        "GIT_CONFIG_VALUE_0": address,
-    }
-    for _ in range(2):  # a second run finds what the first has fetched
-        command = [sys.executable, "-c", script]
-        run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr
-        assert Path(run.stdout.strip()).is_relative_to(tmp_path.resolve())
 
 
 def test_algorithms_stand_alone_and_print_nothing(path, code, capsys):
