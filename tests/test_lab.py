@@ -74,11 +74,11 @@ def open_notebook(tab, address, path):
     tab.goto(f"{address}/lab/tree/{path.relative_to(ROOT).as_posix()}?reset")
     tab.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=60_000)
     tab.wait_for_function(IDLE, timeout=60_000)
-    tab.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
 
 
 def run_all_cells(tab):
-    """By the menu, as a person does."""
+    """By the menu, as a person does; what was stored is cleared, so that it cannot pass for new."""
+    tab.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     tab.click("li.lm-MenuBar-item:has-text('Run')")
     tab.click("li.lm-Menu-item[data-command='runmenu:run-all']")
     tab.wait_for_function(FINISHED, timeout=RUN_LIMIT * 1000, polling=250)
