@@ -31,6 +31,7 @@ html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
 html_favicon = "_static/icon.svg"
 html_css_files = ["site.css"]
 html_show_sphinx = False
+html_use_index = False  # no definition is indexed
 html_copy_source = True  # what the download button gives
 html_theme_options = {
     "repository_url": address,

@@ -33,6 +33,7 @@ CELLS = f"""() => {LAB}.content.widgets.filter(c => c.model.type === 'code').map
     name: o.name || o.ename || '',
     text: [].concat(o.evalue || o.text || '').join('').slice(0, 500),
     mimes: Object.keys(o.data || {{}}),
+    plain: [].concat((o.data || {{}})['text/plain'] || '').join(''),
   }})),
 }}))"""
 # A picture was drawn if it has size and more than one colour.
@@ -111,6 +112,12 @@ def move_sliders(tab, name):
     return moved
 
 
+def is_control(output):
+    """Whether an output is a widget that stays; a progress bar goes when it is done."""
+    is_widget = "application/vnd.jupyter.widget-view+json" in output["mimes"]
+    return is_widget and "%|" not in output["plain"]
+
+
 def photograph(tab, name):
     """The whole notebook, in as many screenshots as it takes."""
     width = tab.viewport_size["width"]
@@ -151,9 +158,7 @@ def test_a_person_runs_the_notebook(folder, tmp_path, path, monkeypatch):
             assert len(pictures) >= drawn >= 4
             assert not [p for p in pictures if not p["shown"] or p["colours"] < 3]
             widgets = tab.evaluate(WIDGETS)
-            assert len(widgets) == sum(
-                "application/vnd.jupyter.widget-view+json" in output["mimes"] for output in outputs
-            )
+            assert len(widgets) == sum(is_control(output) for output in outputs)
             assert not [w for w in widgets if w["height"] < 10 or "rror displaying" in w["text"]]
             assert not tab.evaluate(TOO_WIDE)
             name = f"{path.parent.name}-{theme.split()[-1].lower()}-{width}"

@@ -57,6 +57,48 @@ SIDEWAYS = """() => ({
 
 
 @pytest.fixture(scope="module")
+def build():
+    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_benchmark_page_takes_the_readme_s_section(build):
+    readme = """# Title
+<!-- bench:start -->
+### Clustering
+[code](tests/benchmarks/run.py) and [a page](https://example.org)
+#### In detail
+![growth](tests/benchmarks/report/growth.png)
+<!-- bench:end -->
+"""
+    page = build.benchmark(readme, "https://github.com/a/b")
+    assert page.startswith("## Clustering\n")
+    assert "### In detail" in page
+    assert "[code](https://github.com/a/b/blob/main/tests/benchmarks/run.py)" in page
+    assert "[a page](https://example.org)" in page
+    assert "![growth](tests/benchmarks/report/growth.png)" in page
+
+
+@pytest.mark.parametrize("readme", ["", "<!-- bench:start -->\n<!-- bench:end -->"])
+def test_benchmark_page_says_that_nothing_was_measured(build, readme):
+    assert build.benchmark(readme, "https://github.com/a/b") == "Not measured yet."
+
+
+def test_a_picture_s_text_alternative_goes_where_the_site_reads_it(build):
+    def picture(alt):
+        return {"data": {"image/png": "iVBORw0="}, "metadata": {"image/png": {"alt": alt}}}
+
+    cell = {"id": "a", "metadata": {}, "outputs": [picture("a line falls")]}
+    build.with_alternatives({"cells": [cell]})
+    assert cell["metadata"]["mystnb"] == {"image": {"alt": "a line falls"}}
+    two = {"id": "b", "metadata": {}, "outputs": [picture("one"), picture("two")]}
+    with pytest.raises(ValueError, match="one picture a cell"):
+        build.with_alternatives({"cells": [two]})
+
+
+@pytest.fixture(scope="module")
 def site():
     for package in ("myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline"):
         if importlib.util.find_spec(package) is None:
