@@ -44,6 +44,7 @@ html_theme_options = {
         "binderhub_url": "https://mybinder.org",
         "colab_url": "https://colab.research.google.com",
     },
+    "footer_content_items": ["copyright.html"],
     "show_toc_level": 2,
     "navbar_persistent": [],  # the sidebar has the search
 }
