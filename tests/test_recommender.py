@@ -1,16 +1,21 @@
 """The algorithms of the matrix-factorisation notebook."""
 
+import hashlib
+import json
+import re
 import tracemalloc
+import zipfile
 from copy import deepcopy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from notebooks import algorithms
+from notebooks import NOTEBOOKS, algorithms
 from scipy.sparse import csr_array
 
-from common.data import low_rank_ratings
+from common.data import low_rank_ratings, movielens_100k
 
 nb = algorithms("recommender-system")
 ARRAYS = ("user_bias", "item_bias", "P", "Q")
@@ -94,6 +99,31 @@ def test_many_ratings_are_coloured_part_by_part_and_still_properly():
     assert np.array_equal(np.sort(np.concatenate(batches)), np.arange(count))
     for ids in (users, items):
         assert all(np.bincount(ids[batch]).max() == 1 for batch in batches)
+
+
+@given(triples(), SEEDS, st.integers(1, 3))
+def test_blocks_are_coloured_in_a_permutation_that_ignores_labels(table, seed, block):
+    users, items, _, (n, m) = table
+    order = nb.colouring_order(users, items, np.random.default_rng(seed), block)
+    assert sorted(order.tolist()) == list(range(len(users)))
+    new_user, new_item = (np.random.default_rng(seed).permutation(size + 2) for size in (n, m))
+    renamed = new_user[users], new_item[items]
+    again = nb.colouring_order(*renamed, np.random.default_rng(seed), block)
+    assert np.array_equal(order, again)
+    ranks = {u: k for k, u in enumerate(dict.fromkeys(users.tolist()))}
+    blocks = [ranks[u] // block for u in users[order].tolist()]
+    assert blocks == sorted(blocks)
+
+
+def test_a_table_of_many_blocks_needs_hardly_more_batches_than_its_degree():
+    rng, count = np.random.default_rng(0), 60_000
+    users, items = rng.integers(0, 6000, count), rng.integers(0, 5000, count)
+    assert (
+        nb.colouring_order(users, items, 0).tolist()
+        != np.random.default_rng(0).permutation(count).tolist()
+    )
+    degree = max(np.bincount(users).max(), np.bincount(items).max())
+    assert len(nb.conflict_free_batches(users, items, 0)) <= 1.2 * degree
 
 
 def test_batches_come_from_the_generator_alone():
@@ -605,3 +635,186 @@ def test_memory_stays_below_150_bytes_per_rating():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak / count + 24 <= 150  # 24 for the ratings themselves
+
+
+# Recommendations -------------------------------------------------------------------------------
+
+
+@given(triples(), SEEDS, st.integers(1, 8))
+def test_the_top_n_are_the_best_unseen_by_brute_force(table, seed, n):
+    users, items, _, shape = table
+    model = random_model(shape, 2, np.random.default_rng(seed))
+    user = int(users[0])
+    seen = items[users == user]
+    found = nb.top_n(model, user, seen, n).tolist()
+    unseen = set(range(shape[1])) - set(seen.tolist())
+    assert found == sorted(unseen, key=lambda i: -model.matrix()[user, i])[:n]
+
+
+def test_nothing_is_recommended_to_who_has_seen_all_and_anything_to_who_has_seen_nothing():
+    model = random_model((3, 4), 2, np.random.default_rng(0))
+    assert nb.top_n(model, 1, [3, 2, 1, 0, 0], 2).tolist() == []
+    assert sorted(nb.top_n(model, 1, [], 9).tolist()) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("user", "seen", "n", "name"),
+    [
+        (3, [0], 1, "users"),
+        (-1, [0], 1, "users"),
+        (0.5, [0], 1, "users"),
+        (0, [4], 1, "items"),
+        (0, [0.5], 1, "items"),
+        (0, [0], 0, "n:"),
+        (0, [0], 1.0, "n:"),
+        (9, [], 1, "users"),
+    ],
+)
+def test_top_n_refuses_bad_input(user, seen, n, name):
+    with pytest.raises(ValueError, match=name):
+        nb.top_n(random_model((3, 4), 2, np.random.default_rng(0)), user, seen, n)
+
+
+@pytest.mark.parametrize(("shape", "rank"), [((7, 5), 3), ((5, 7), 1), ((2, 6), 4), ((6, 2), 4)])
+def test_principal_factors_are_the_singular_vectors_whatever_the_factors_were(shape, rank):
+    rng = np.random.default_rng(1)
+    model = random_model(shape, rank, rng)
+    kept = deepcopy(model)
+    found = nb.principal_factors(model)
+    assert largest_difference(model, kept) == 0
+    np.testing.assert_allclose(found.matrix(), model.matrix(), atol=1e-12)
+    s = np.linalg.svd(model.P @ model.Q.T, compute_uv=False)[: min(*shape, rank)]
+    for factors in (found.P, found.Q):  # orthogonal, in the order of their strength
+        np.testing.assert_allclose(factors.T @ factors, np.diag(s), atol=1e-10)
+    assert (found.Q.max(axis=0) == np.abs(found.Q).max(axis=0)).all()
+    A = rng.standard_normal((rank, rank))
+    model.P, model.Q = model.P @ A, model.Q @ np.linalg.inv(A).T
+    assert largest_difference(nb.principal_factors(model), found) < 1e-8
+
+
+@given(st.integers(2, 40), st.data(), SEEDS)
+def test_folds_hold_each_rating_once_and_share_none(count, data, seed):
+    k = data.draw(st.integers(2, count))
+    folds = nb.k_folds(count, k, seed)
+    assert sorted(np.concatenate([part for _, part in folds]).tolist()) == list(range(count))
+    for rest, part in folds:
+        assert sorted([*rest.tolist(), *part.tolist()]) == list(range(count))
+        assert abs(len(part) - count / k) < 1
+
+
+@pytest.mark.parametrize("k", [0, 1, 5, 2.0, True, None])
+def test_bad_numbers_of_folds_are_refused(k):
+    with pytest.raises(ValueError, match="k:"):
+        nb.k_folds(4, k, 0)
+
+
+def test_cross_validation_predicts_every_rating_from_the_others():
+    data = low_rank_ratings(60, 50, 1, 0.1, 0.5, np.random.default_rng(0))
+    options = {"rank": 1, "epochs": 40, "lr": nb.linear_decay(0.1, 40), "biases": False}
+    errors, chosen = nb.cross_validate(*data[:3], (60, 50), [0.0, 1.0], rng=1, **options)
+    assert errors.shape == chosen.shape == (5,)
+    assert (chosen == 0).all()  # a λ of 1 leaves nothing of the signal
+    assert 0.1 < errors.mean() < 0.13
+    errors, chosen = nb.cross_validate(*data[:3], (60, 50), [1.0], k=3, rng=1, **options)
+    assert errors.shape == (3,)
+    assert errors.min() > 0.5
+    assert (chosen == 1).all()
+
+
+def test_the_error_of_a_part_ignores_what_the_part_says_when_fitting():
+    users, items, ratings = low_rank_ratings(20, 15, 1, 0.1, 0.5, np.random.default_rng(0))[:3]
+    rest, part = nb.k_folds(len(users), 2, 0)[0]
+    options = {"rank": 1, "epochs": 5, "lr": 0.05, "rng": 0}
+    model = nb.factorize(*(a[rest] for a in (users, items, ratings)), (20, 15), **options)
+    low, high = ratings[rest].min(), ratings[rest].max()
+    ratings[part] = 1e6
+    found = nb.error_on(part, rest, (users, items, ratings), (20, 15), **options)
+    predicted = np.clip(model.predict(users[part], items[part]), low, high)
+    assert found == pytest.approx(rmse(predicted, 1e6))
+
+
+@pytest.mark.parametrize("regs", [[], 0.1, [-1.0, 0.1], [np.nan]])
+def test_cross_validation_refuses_bad_penalties(regs):
+    data = low_rank_ratings(10, 10, 1, 0.1, 0.5, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="reg"):
+        nb.cross_validate(*data[:3], (10, 10), regs, rank=1, epochs=1, lr=0.1)
+
+
+# The section on real ratings -------------------------------------------------------------------
+
+
+def real_section():
+    """Return the exempt cells of the notebook's section on real ratings."""
+    cells = json.loads(NOTEBOOKS[3].read_text(encoding="utf-8"))["cells"]
+    text = ["".join(cell["source"]) for cell in cells]
+    start = next(k for k, source in enumerate(text) if source.startswith("## 13. Real ratings"))
+    end = next(k for k in range(start + 1, len(text)) if text[k].startswith("## "))
+    exempt = "nbval-ignore-output"
+    return [c for c in cells[start:end] if exempt in c["metadata"].get("tags", [])]
+
+
+def run_real_section(path=None):
+    """Execute it as a program does, with `path` in place of the reader's own file."""
+
+    def get_ipython():
+        return SimpleNamespace(get_parent=lambda: {"content": {"allow_stdin": False}})
+
+    namespace = dict(vars(nb)) | {"get_ipython": get_ipython, "movielens_100k": movielens_100k}
+    for cell in real_section():
+        code = "".join(cell["source"])
+        if path:
+            code = re.sub("^own = None", f"own = {str(path)!r}", code)
+        exec(compile(code, "real", "exec"), namespace)
+    return namespace
+
+
+def test_nothing_of_real_ratings_is_stored():
+    """MovieLens must not be passed on: refresh with ML_DATA_DIR at a folder without ml-100k.zip."""
+    assert len(real_section()) == 4
+    assert all(cell["outputs"] == [] for cell in real_section())
+
+
+def test_without_real_ratings_their_section_says_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ML_DATA_DIR", str(tmp_path))
+    assert run_real_section()["real"] is None
+    assert capsys.readouterr() == ("", "")
+
+
+def real_looking(rng, n, m, count):
+    """Ratings from 1 to 5 of a low-rank truth with levels, unevenly spread, as strings."""
+    p = np.outer(rng.lognormal(0, 0.7, n), rng.lognormal(0, 0.7, m)).ravel()
+    users, items = np.divmod(rng.choice(n * m, count, replace=False, p=p / p.sum()), m)
+    truth = 3.5 + 0.5 * (rng.standard_normal((n, 1)) + rng.standard_normal(m))
+    truth += 0.5 * rng.standard_normal((n, 2)) @ rng.standard_normal((m, 2)).T
+    noisy = truth[users, items] + 0.5 * rng.standard_normal(count)
+    return users + 1, items + 1, np.clip(np.round(noisy), 1, 5).astype(int)
+
+
+@pytest.mark.parametrize("kind", ["own", "movielens"])
+def test_the_real_section_works_on_ratings_that_look_real(tmp_path, monkeypatch, capsys, kind):
+    rows = list(zip(*real_looking(np.random.default_rng(0), 90, 120, 3000), strict=True))
+    path = tmp_path / "own.csv"
+    if kind == "own":
+        lines = ["user,item,rating", *(f"user {u},film {i},{r}" for u, i, r in rows)]
+        path.write_text("\n".join(lines), encoding="utf-8")
+    else:
+        path, archive = None, tmp_path / "ml-100k.zip"
+        with zipfile.ZipFile(archive, "w") as files:
+            lines = [f"{u}\t{i}\t{r}\t881250949" for u, i, r in rows]
+            files.writestr("ml-100k/u.data", "\n".join(lines))
+            lines = [f"{i + 1}|film {i + 1}|||" for i in range(120)]
+            files.writestr("ml-100k/u.item", "\n".join(lines))
+        md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+        monkeypatch.setattr("common.data.MOVIELENS_MD5", md5)
+        monkeypatch.setenv("ML_DATA_DIR", str(tmp_path))
+    found = run_real_section(path)
+    printed = capsys.readouterr().out
+    assert "3,000 ratings from 1 to 5, 90 users" in printed
+    # Surprise's figures are those of MovieLens alone.
+    assert ("published by Surprise: SVD 0.934, SVD++ 0.919" in printed) == (kind == "movielens")
+    quality = float(re.search(r"this page: RMSE ([\d.]+)", printed).group(1))
+    assert quality < 0.9 * found["scale"]
+    real, best = found["real"], found["best"]
+    assert not set(best) & set(real.items[real.users == found["user"]])
+    assert len(best) == 8
+    assert printed.count(" | film ") == 18

@@ -13,6 +13,7 @@ takes a user's ratings one after the other, while ours are spread over the epoch
 
 import functools
 import statistics
+import time
 from collections import defaultdict
 from copy import deepcopy
 
@@ -131,14 +132,18 @@ def uniform(count: int):
 
 @functools.cache
 def cost(count: int) -> tuple[float, float]:
-    """Return seconds (best of up to three) and peak bytes for each of `count` ratings.
+    """Return seconds and peak bytes for each of `count` ratings.
 
-    The arrays that are handed over count as well: 24 bytes for each rating.
+    The seconds are the processor's, best of three: 10 million ratings take long enough for other
+    work on the machine to get in between. The arrays that are handed over count as memory too, 24
+    bytes for each rating.
     """
     work, spent = uniform(count), []
-    peak = peak_bytes(lambda: spent.append(seconds(work)))
-    if count <= 1_000_000:
-        spent += [seconds(work), seconds(work)]
+    peak = peak_bytes(work)
+    for _ in range(3):
+        start = time.process_time()
+        work()
+        spent.append(time.process_time() - start)
     return min(spent) / count, np.nan if peak is None else peak / count + 24
 
 
