@@ -13,7 +13,7 @@ from notebooks import BUILD, NOTEBOOKS, ROOT
 
 SHOTS = BUILD / "lab"
 LOOKS = [("JupyterLab Light", 1440), ("JupyterLab Dark", 1024)]
-RUN_LIMIT = 400  # seconds for a whole notebook
+RUN_LIMIT = 600  # seconds for a whole notebook
 HEIGHT = 2400  # of one screenshot; a notebook takes several
 
 LAB = "window.jupyterapp.shell.currentWidget"
