@@ -1,0 +1,329 @@
+"""Segmenting images: K-means against scikit-learn, K-medoids against `kmedoids`, and their growth.
+
+Both sides of a race get the same start and the same stopping rule: until nothing changes any more.
+K-means is timed from pixels to the label of every pixel. Starting centroids are k-means++ ones
+shifted by about a thousandth of a level. Colours and centroids that are whole numbers are at equal
+distance from each other so often that how ties are broken would decide where a run ends, and
+scikit-learn, which centres its data first, rounds them in its own way; without ties, the two agree.
+"""
+
+import functools
+
+import numpy as np
+from benchmarks.pairs import Case, Growth, Limit, Race, peak_bytes
+from notebooks import algorithms
+from PIL import Image
+
+from common.data import photo
+
+KS = (8, 16, 32)
+STARTS = 10
+
+
+@functools.cache
+def notebook():
+    return algorithms("clustering")
+
+
+@functools.cache
+def picture(quick: bool, large: bool) -> np.ndarray:
+    """Return the portrait, or 12 megapixels: the portrait upscaled, with noise added."""
+    image = photo()[::4, ::4] if quick else photo()
+    if not large:
+        return image
+    shape = (480, 600) if quick else (3200, 3750)
+    image = np.array(Image.fromarray(image).resize(shape, Image.Resampling.BICUBIC))
+    rng = np.random.default_rng(0)
+    for row in image:
+        noisy = row + np.rint(3 * rng.standard_normal(row.shape))
+        row[:] = noisy.clip(0, 255)
+    return image
+
+
+def start(X: np.ndarray, w: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
+    """Return k-means++ centroids, shifted a little so that no point is between two of them."""
+    rng = np.random.default_rng(seed)
+    return notebook().starting_centroids(X, w, k, "k-means++", rng) + 1e-3 * rng.random((k, 3))
+
+
+def segment(image: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return centroids and label map of an image, by the notebook's K-means."""
+    nb = notebook()
+    X, inverse, counts = nb.unique_colours(image)
+    result = nb.kmeans(X, len(C), weights=counts, init=C, max_iter=100_000)
+    return result.centroids, result.labels.astype(np.uint8)[inverse]
+
+
+def segmenting(k: int, large: bool):
+    """Return the build function of a race from pixels to label map."""
+
+    def build(quick: bool) -> Race:
+        from sklearn.cluster import KMeans
+
+        nb, image = notebook(), picture(quick, large)
+        X, _, w = nb.unique_colours(image)
+        C = start(X, w, k)
+
+        def theirs():
+            options = {"n_init": 1, "tol": 0, "max_iter": 100_000, "algorithm": "lloyd"}
+            pixels = image.reshape(-1, 3).astype(float)
+            fit = KMeans(k, init=C, **options).fit(pixels)
+            return fit.cluster_centers_, fit.labels_.reshape(image.shape[:2])
+
+        def naive():
+            pixels = image.reshape(-1, 3).astype(float)
+            fit = nb.lloyd(pixels, np.ones(len(pixels)), C, 100_000)
+            return fit.centroids, fit.labels.reshape(image.shape[:2])
+
+        def inertia(result) -> float:
+            centroids, labels = result
+            rows = zip(image, labels, strict=True)
+            return float(sum(((row - centroids[a]) ** 2).sum() for row, a in rows))
+
+        plain = naive if k == 8 and not large else None  # it takes long
+        return Race(lambda: segment(image, C), theirs, inertia, plain)
+
+    return build
+
+
+def against_pillow(quick: bool) -> Race:
+    """Put 12 megapixels into 16 colours; Pillow stops after one cut, without any iteration."""
+    image = picture(quick, True)
+    X, _, w = notebook().unique_colours(image)
+    C, method, none = start(X, w, 16), Image.Quantize.MEDIANCUT, Image.Dither.NONE
+
+    def ours():
+        centroids, labels = segment(image, C)
+        return np.rint(centroids).astype(np.uint8)[labels]
+
+    def theirs():
+        return np.asarray(Image.fromarray(image).quantize(16, method, dither=none).convert("RGB"))
+
+    return Race(ours, theirs, lambda result: squared_error(image, result))
+
+
+def peak_megabytes(quick: bool) -> float:
+    """Peak memory of 12 megapixels in 16 colours, less 12 × the bytes of the image."""
+    image = picture(quick, True)
+    some = image.reshape(-1, 3)[:: image.size // 10_000].astype(float)
+    C = start(some, np.ones(len(some)), 16)
+    peak = peak_bytes(lambda: segment(image, C))
+    return float("nan") if peak is None else (peak - 12 * image.nbytes) / 1e6
+
+
+@functools.cache
+def dissimilarities(n: int) -> np.ndarray:
+    """Return Euclidean distances (n, n) between n of the portrait's colours."""
+    X, _, _ = notebook().unique_colours(photo())
+    X = X[np.random.default_rng(0).choice(len(X), n, replace=False)]
+    return np.sqrt(notebook().squared_distances(X, X))
+
+
+def random_medoids(n: int, k: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).choice(n, k, replace=False)
+
+
+def swapping(n: int, k: int):
+    """Return the build function of a race over ten starts; rated by the mean cost."""
+
+    def build(quick: bool) -> Race:
+        import kmedoids
+
+        size = n // 5 if quick else n
+        D, nb = dissimilarities(size), notebook()
+        starts = [random_medoids(size, k, seed) for seed in range(STARTS)]
+
+        def ours():
+            return [nb.kmedoids(D, k, init=m).medoids for m in starts]
+
+        def theirs():
+            options = {"max_iter": 100, "n_cpu": 1}
+            return [kmedoids.fasterpam(D, m.astype(np.uint64), **options).medoids for m in starts]
+
+        def mean_cost(results) -> float:
+            return float(np.mean([D[m.astype(int)].min(axis=0).sum() for m in results]))
+
+        return Race(ours, theirs, mean_cost)
+
+    return build
+
+
+def worst_start(quick: bool) -> float:
+    """Largest cost over that of `kmedoids.fasterpam`, over ten starts for each n and k."""
+    import kmedoids
+
+    worst = 0.0
+    for n in (200, 600) if quick else (1000, 3000):
+        D = dissimilarities(n)
+        for k in (8, 16, 64):
+            for seed in range(STARTS):
+                m = random_medoids(n, k, seed)
+                theirs = kmedoids.fasterpam(D, m.astype(np.uint64), max_iter=100, n_cpu=1).loss
+                worst = max(worst, notebook().kmedoids(D, k, init=m).cost / theirs)
+    return worst
+
+
+def worst_palette(quick: bool) -> float:
+    """Largest error over that of Pillow's best quantiser, over all k from 2 to 64."""
+    nb, image = notebook(), photo()[::5, ::5] if quick else photo()[::2, ::2]
+    X, inverse, w = nb.unique_colours(image)
+    worst = 0.0
+    for k, fit in enumerate(nb.palettes(X, 64, weights=w, rng=0), start=1):
+        if k == 1:
+            continue
+        fits = [fit, nb.kmeans_of_starts(X, k, weights=w, rng=0)] if k <= 8 else [fit]
+        palettes = [nb.paint(X, inverse, f.centroids) for f in fits]
+        ours = min(squared_error(image, palette[index]) for index, palette in palettes)
+        worst = max(worst, ours / min(squared_error(image, other) for other in quantised(image, k)))
+    return worst
+
+
+def quantised(image: np.ndarray, k: int) -> list[np.ndarray]:
+    """Return the image in k colours by Pillow's quantisers, the last refined by K-means."""
+    q, none, found = Image.Quantize, Image.Dither.NONE, []
+    for method, refine in ((q.MEDIANCUT, 0), (q.FASTOCTREE, 0), (q.MEDIANCUT, 1)):
+        other = Image.fromarray(image).quantize(k, method=method, kmeans=refine, dither=none)
+        found.append(np.asarray(other.convert("RGB")))
+    return found
+
+
+def squared_error(image: np.ndarray, other: np.ndarray) -> float:
+    """Return the mean squared difference of two images, row by row to save memory."""
+    rows = zip(image, other, strict=True)
+    return float(np.mean([np.mean((a.astype(float) - b) ** 2) for a, b in rows]))
+
+
+def cases() -> list[Case]:
+    """Return the comparisons with goals."""
+    photos = [
+        Case(f"clustering: photo to {k} colours", "scikit-learn", 0.5, segmenting(k, False), 1e-9)
+        for k in KS
+    ]
+    large = [
+        Case(f"clustering: 12 MP to {k} colours", "scikit-learn", 0.33, segmenting(k, True), 1e-9)
+        for k in KS
+    ]
+    medoids = [
+        Case(f"clustering: K-medoids, n = {n:,}, k = {k}", "kmedoids", 1.0, swapping(n, k), 1e-9)
+        for n in (1000, 3000)
+        for k in (8, 16, 64)
+    ]
+    # For reference: how much longer the better palette takes.
+    quantise = Case(
+        "clustering: 12 MP to 16 colours, median cut", "pillow", 100, against_pillow, 0.0
+    )
+    return [*photos, *large, quantise, *medoids]
+
+
+def limits() -> list[Limit]:
+    """Return what must not be exceeded."""
+    return [
+        Limit(
+            "clustering: 12 MP to 16 colours, peak memory less 12 × the image",
+            "MB",
+            200,
+            peak_megabytes,
+        ),
+        Limit("clustering: K-medoids' cost, worst of all starts", "× peer's", 1.005, worst_start),
+        Limit("clustering: error, worst of k = 2 to 64", "× Pillow's", 1.0001, worst_palette),
+    ]
+
+
+# Growth ------------------------------------------------------------------------------------------
+
+
+def random_colours(n: int) -> np.ndarray:
+    return np.random.default_rng(n).integers(0, 256, (n, 3)).astype(float)
+
+
+def means_iterations(n: int, k: int, plain: bool = False):
+    """Return the work of ten iterations of K-means on random colours."""
+    nb, X = notebook(), random_colours(n)
+    if plain:
+        return lambda: nb.lloyd(X, np.ones(n), X[:k], 10)
+    return lambda: nb.kmeans(X, k, init=X[:k], max_iter=10)
+
+
+def scikit_iterations(n: int, k: int):
+    from sklearn.cluster import KMeans
+
+    X = random_colours(n)
+    options = {"n_init": 1, "tol": 0, "max_iter": 10, "algorithm": "lloyd"}
+    return lambda: KMeans(k, init=X[:k], **options).fit(X)
+
+
+def medoids_run(n: int, k: int, plain: bool = False):
+    """Return the work of a run of K-medoids on random colours."""
+    nb, X = notebook(), random_colours(n)
+    D = np.sqrt(nb.squared_distances(X, X))
+    if plain:
+        return lambda: nb.swaps_plain(D, np.ones(n), np.arange(k))
+    return lambda: nb.kmedoids(D, k, init=np.arange(k))
+
+
+def rust_run(n: int, k: int):
+    import kmedoids
+
+    X = random_colours(n)
+    D, m = np.sqrt(notebook().squared_distances(X, X)), np.arange(k, dtype=np.uint64)
+    return lambda: kmedoids.fasterpam(D, m, max_iter=100, n_cpu=1)
+
+
+def growths() -> list[Growth]:
+    """Return how the cost grows with n and with k, naive forms too."""
+    n_means = [1000, 4000, 16_000, 63_000, 250_000, 500_000]
+    n_medoids = [10, 30, 100, 300, 1000, 3200]
+    ks = [2, 6, 20, 60, 200, 640]
+    few = [2, 4, 8, 16, 32]
+    return [
+        Growth(
+            "clustering: K-means, 10 iterations, k = 16",
+            "points n",
+            n_means,
+            lambda n: means_iterations(n, 16),
+            "scikit-learn",
+            lambda n: scikit_iterations(n, 16),
+        ),
+        Growth(
+            "clustering: K-means, plain, 10 iterations, k = 16",
+            "points n",
+            [size // 10 for size in n_means],
+            lambda n: means_iterations(n, 16, plain=True),
+        ),
+        Growth(
+            "clustering: K-means, 10 iterations, n = 10,000",
+            "clusters k",
+            ks,
+            lambda k: means_iterations(10_000, k),
+            "scikit-learn",
+            lambda k: scikit_iterations(10_000, k),
+        ),
+        Growth(
+            "clustering: K-medoids, k = 8",
+            "points n",
+            n_medoids,
+            lambda n: medoids_run(n, 8),
+            "kmedoids",
+            lambda n: rust_run(n, 8),
+        ),
+        Growth(
+            "clustering: K-medoids, plain, k = 4",
+            "points n",
+            [5, 10, 30, 100, 300],
+            lambda n: medoids_run(n, 4, plain=True),
+        ),
+        Growth(
+            "clustering: K-medoids, n = 1,300",
+            "clusters k",
+            ks,
+            lambda k: medoids_run(1300, k),
+            "kmedoids",
+            lambda k: rust_run(1300, k),
+        ),
+        Growth(
+            "clustering: K-medoids, plain, n = 60",
+            "clusters k",
+            few,
+            lambda k: medoids_run(60, k, plain=True),
+        ),
+    ]
