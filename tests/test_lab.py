@@ -146,13 +146,15 @@ def test_a_person_runs_the_notebook(folder, tmp_path, path, monkeypatch):
         run_all_cells(tab)
         cells = tab.evaluate(CELLS)
         outputs = [output for cell in cells for output in cell["outputs"]]
-        assert not [o for o in outputs if o["type"] == "error" or o["name"] == "stderr"]
-        assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
         for theme, width in LOOKS:
             choice = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
             tab.evaluate(choice, theme)
             tab.set_viewport_size({"width": width, "height": 900})
             tab.wait_for_timeout(1500)
+            name = f"{path.parent.name}-{theme.split()[-1].lower()}-{width}"
+            photograph(tab, name)
+            assert not [o for o in outputs if o["type"] == "error" or o["name"] == "stderr"]
+            assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
             pictures = tab.evaluate(PICTURES)
             drawn = sum("image/png" in output["mimes"] for output in outputs)
             assert len(pictures) >= drawn >= 4
@@ -161,11 +163,9 @@ def test_a_person_runs_the_notebook(folder, tmp_path, path, monkeypatch):
             assert len(widgets) == sum(is_control(output) for output in outputs)
             assert not [w for w in widgets if w["height"] < 10 or "rror displaying" in w["text"]]
             assert not tab.evaluate(TOO_WIDE)
-            name = f"{path.parent.name}-{theme.split()[-1].lower()}-{width}"
             sliders = move_sliders(tab, name)
             assert not [slider for slider, changed in sliders if not changed]
             assert sliders or not widgets
-            photograph(tab, name)
         assert not wrong
         tab.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
     assert path.read_bytes() == before
