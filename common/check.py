@@ -10,37 +10,38 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 GB = 1e9
 # The notebooks run without these two, on Colab for instance: they open and re-execute them.
-NOT_IMPORTED = {"jupyterlab", "nbval"}
+NOT_IMPORTED = frozenset({"jupyterlab", "nbval"})
 
 
-def check(quiet: bool = False) -> bool:
-    """Print one line for each dependency, with the version found and the range tested.
-
-    Then whether MNIST is there, and how much disk and memory is free.
-
-    Parameters
-    ----------
-    quiet : bool
-        Print only what is wrong for a notebook that is running; nothing if all is well.
+def check() -> bool:
+    """Print what was found: a line for each dependency, for MNIST, for free disk and memory.
 
     Returns
     -------
     bool
-        Whether all is well.
+        Whether all is there, in versions that were tested.
     """
+    lines = [*_found(), (True, _mnist())]
+    for good, text in lines:
+        print("[OK]  " if good else "[FAIL]", text)
+    return all(good for good, _ in lines)
+
+
+def warn() -> None:
+    """Print only what is wrong for a notebook that is running; nothing if all is well."""
+    for good, text in _found(without=NOT_IMPORTED):
+        if not good:
+            print("[FAIL]", text)
+
+
+def _found(without: frozenset[str] = frozenset()) -> list[tuple[bool, str]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [_dependency("Python", sys.version.split()[0], project["requires-python"])]
     for requirement in project["dependencies"]:
         name = requirement[: requirement.index(">")]
-        if not (quiet and name in NOT_IMPORTED):
+        if name not in without:
             lines.append(_dependency(name, _installed(name), requirement.removeprefix(name)))
-    lines += [_free("disk", shutil.disk_usage(ROOT).free), _free("memory", _free_memory())]
-    if not quiet:
-        lines.append((True, _mnist()))
-    for good, text in lines:
-        if not (quiet and good):
-            print("[OK]  " if good else "[FAIL]", text)
-    return all(good for good, _ in lines)
+    return [*lines, _free("disk", shutil.disk_usage(ROOT).free), _free("memory", _free_memory())]
 
 
 def _installed(name: str) -> str | None:

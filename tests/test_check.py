@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common import check as module
-from common.check import check
+from common.check import check, warn
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,8 +30,8 @@ def test_everything_is_listed_with_version_and_range(capsys, monkeypatch, tmp_pa
     assert any(f"MNIST: not in {tmp_path}" in line for line in said)
 
 
-def test_quiet_says_nothing_where_nothing_is_wrong(capsys):
-    assert check(quiet=True)
+def test_nothing_is_said_where_nothing_is_wrong(capsys):
+    warn()
     assert lines(capsys) == []
 
 
@@ -45,7 +45,7 @@ def test_mnist_is_looked_for_where_it_is_read(capsys, monkeypatch, tmp_path):
     assert f"[OK]   MNIST: in {raw}" in lines(capsys)
 
 
-@pytest.mark.parametrize("quiet", [True, False])
+@pytest.mark.parametrize("say", [check, warn])
 @pytest.mark.parametrize(
     ("found", "said"),
     [
@@ -53,7 +53,7 @@ def test_mnist_is_looked_for_where_it_is_read(capsys, monkeypatch, tmp_path):
         (None, "[FAIL] scipy is not installed; tested with >="),
     ],
 )
-def test_a_version_outside_the_range_or_none_fails(capsys, monkeypatch, quiet, found, said):
+def test_a_version_outside_the_range_or_none_fails(capsys, monkeypatch, say, found, said):
     real = module.version
 
     def version(name):
@@ -64,7 +64,7 @@ def test_a_version_outside_the_range_or_none_fails(capsys, monkeypatch, quiet, f
         return real(name)
 
     monkeypatch.setattr(module, "version", version)
-    assert not check(quiet)
+    assert not say()
     failed = [line for line in lines(capsys) if line.startswith("[FAIL]")]
     assert len(failed) == 1
     assert failed[0].startswith(said)
@@ -80,16 +80,17 @@ def test_a_notebook_runs_without_what_only_opens_it(capsys, monkeypatch):
     monkeypatch.setattr(
         module, "_installed", lambda name: None if name in module.NOT_IMPORTED else real(name)
     )
-    assert check(quiet=True)
+    warn()
+    assert lines(capsys) == []
     assert not check()
 
 
-@pytest.mark.parametrize("quiet", [True, False])
-def test_a_full_disk_and_little_memory_are_said(capsys, monkeypatch, quiet):
+@pytest.mark.parametrize("say", [check, warn])
+def test_a_full_disk_and_little_memory_are_said(capsys, monkeypatch, say):
     usage = shutil.disk_usage(ROOT)._replace(free=int(3e8))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     monkeypatch.setattr(module, "_free_memory", lambda: 2e8)
-    assert not check(quiet)
+    assert not say()
     failed = [line for line in lines(capsys) if line.startswith("[FAIL]")]
     assert failed == [
         "[FAIL] free disk: 0.3 GB; 1 GB is enough",
@@ -99,7 +100,7 @@ def test_a_full_disk_and_little_memory_are_said(capsys, monkeypatch, quiet):
 
 def test_what_the_system_does_not_say_is_no_failure(capsys, monkeypatch):
     monkeypatch.setattr(module, "_free_memory", lambda: None)
-    assert check(quiet=True)
+    assert check()
 
 
 def test_the_command_needs_no_package_to_say_that_they_are_missing():
