@@ -511,6 +511,21 @@ class Broken(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def test_a_server_that_does_not_speak_http_is_explained_too(tmp_path, monkeypatch):
+    def answer():
+        line, _ = server.accept()
+        with line:
+            line.recv(1000)
+            line.sendall(b"what?\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/ml-100k.zip"
+        use_movielens(monkeypatch, tmp_path / "data", url, movielens_zip())
+        with pytest.raises(RuntimeError, match="Please fetch"):
+            data.movielens_100k()
+
+
 @pytest.mark.parametrize("stall", [False, True])
 def test_movielens_from_a_server_that_breaks_off_or_stalls(tmp_path, monkeypatch, stall):
     handler = type("Handler", (Broken,), {"stall": stall, "over": threading.Event()})
@@ -687,7 +702,7 @@ def test_own_ratings_come_back_as_written(tmp_path_factory, table):
         ("ann,tea,4\nbob,tea,4\nann,tea,5\n", "line 3: user 'ann' has rated 'tea'.* line 1"),
         ("a,b,c\nann,tea,4\n", r"line 1: .*columns="),
         ("user,user_id,rating\nann,tea,4\n", r"line 1: .*columns="),
-        ('ann,tea,4\nbob,"tea,4\n', "line"),
+        ('ann,tea,4\nbob,"tea,4\n', "line 2: unexpected end"),
     ],
 )
 def test_bad_own_ratings_are_refused_by_line(tmp_path, text, why):
@@ -723,7 +738,7 @@ def test_own_ratings_that_are_no_text_or_no_file_are_refused(tmp_path):
     ],
 )
 def test_bad_columns_are_refused(tmp_path, columns):
-    with pytest.raises(ValueError, match="columns"):
+    with pytest.raises(ValueError, match="^columns: "):
         data.movielens_100k(own(tmp_path, "user,item,rating\nann,tea,4\n"), columns=columns)
 
 
