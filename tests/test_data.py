@@ -738,7 +738,7 @@ def test_own_ratings_that_are_no_text_or_no_file_are_refused(tmp_path):
     ],
 )
 def test_bad_columns_are_refused(tmp_path, columns):
-    with pytest.raises(ValueError, match="^columns: "):
+    with pytest.raises(ValueError, match=r"^columns: "):
         data.movielens_100k(own(tmp_path, "user,item,rating\nann,tea,4\n"), columns=columns)
 
 
