@@ -88,7 +88,10 @@ def against_surprise(table, rank: int, lr: float, falling: bool):
 
 def cases() -> list[Case]:
     """Return the races, on two kinds of table and at two ranks."""
-    tables = {"rated evenly": (even, 0.08, True), "like films'": (films, 0.005, False)}
+    tables = {
+        "rated evenly, our rate falling": (even, 0.08, True),
+        "like films'": (films, 0.005, False),
+    }
     return [
         Case(
             name=f"recommender: 80,000 ratings {kind}, rank {rank}, {EPOCHS} epochs",
