@@ -209,9 +209,9 @@ def test_kmeans_permutation_translation_and_scaling(X, seed, power, data):
 
 def best_labelling(X, k):
     best = np.inf
-    for labels in product(range(k), repeat=len(X)):
-        a = np.array(labels)
-        parts = [X[a == j] for j in set(labels)]
+    for labels in product(range(k), repeat=len(X) - 1):  # the first point is in cluster 0
+        a = np.array([0, *labels])
+        parts = [X[a == j] for j in {0, *labels}]
         best = min(best, sum(((p - p.mean(axis=0)) ** 2).sum() for p in parts))
     return best
 
@@ -427,11 +427,38 @@ def test_the_change_of_cost_is_its_definition(case, seed):
     labels, near, _, second = nb.two_nearest(nb.to_medoids(D, m))
     W = w[:, None] * (labels[:, None] == np.arange(k))
     change = nb.swap_changes(D, w, labels, near, second, k)
-    again = nb.swap_changes_by_product(D, w, W, near, second)
+    again = nb.paid_after_swaps(D, w, W, near, second) - (w @ near + near @ W)
     np.testing.assert_allclose(again, change, atol=1e-9)
     for c, j in product(range(len(D)), range(k)):
         swapped = np.where(np.arange(k) == j, c, m)
         assert change[c, j] == pytest.approx(nb.cost_of(D, w, swapped) - nb.cost_of(D, w, m))
+
+
+@given(dissimilarities(), seeds, st.sampled_from([1.0, 1e90, 1e-300, 1e-9]), st.booleans())
+def test_single_precision_rules_out_no_swap_that_helps(case, seed, scale, outlier):
+    D, k, w = case
+    rng = np.random.default_rng(seed)
+    D = scale * (D + 1e-7 * rng.random(D.shape))  # nearly ties: single precision sees none of it
+    if outlier:
+        D[rng.integers(len(D)), rng.integers(len(D))] = 1e99
+    m, w = rng.choice(len(D), k, replace=False), w * rng.choice([1.0, 1e-60], len(D))
+    labels, near, _, second = nb.two_nearest(nb.to_medoids(D, m))
+    screen = nb.ProductScreen(D, w, k)
+    screen.renew(labels, near, second)
+    change = nb.swap_changes(D, w, labels, near, second, k).min(axis=1)
+    improving = np.flatnonzero(change < -1e-12 * (w @ near) - 1e-13 * (w @ second))
+    assert np.isin(improving, screen.rows(0, len(D))).all()
+
+
+@pytest.mark.parametrize("k", [2, 20])
+def test_single_precision_rules_most_candidates_out_once_none_improves(k):
+    X, _, w = nb.unique_colours(small_photo(20))
+    D = euclidean(X)
+    r = nb.kmedoids(D, k, weights=w, init="random", rng=0)
+    labels, near, _, second = nb.two_nearest(nb.to_medoids(D, r.medoids))
+    screen = nb.ProductScreen(D, w.astype(float), k)
+    screen.renew(labels, near, second)
+    assert len(screen.rows(0, len(D))) < 0.2 * len(D)
 
 
 @given(dissimilarities(), seeds)
@@ -643,15 +670,37 @@ def test_several_starts_are_not_worse_than_the_typical_one():
     assert few.inertia == 0
 
 
-def test_palettes_each_start_from_the_one_before():
-    X, _, w = nb.unique_colours(small_photo())
-    chain = nb.palettes(X, 12, weights=w, rng=0)
-    assert [len(r.centroids) for r in chain] == list(range(1, 13))
+@given(points, seeds, st.data())
+def test_palettes_each_are_a_fixed_point_and_better_than_the_one_before(X, seed, data):
+    w = data.draw(arrays(np.int64, len(X), elements=st.integers(0, 3)).filter(np.any))
+    k_max = distinct(X[w > 0])
+    chain = nb.palettes(X, k_max, weights=w, rng=seed, n_tries=2)
+    assert [len(r.centroids) for r in chain] == list(range(1, k_max + 1))
     assert (np.diff([r.inertia for r in chain]) < 0).all()
-    for k, r in enumerate(chain, start=1):
-        one = [nb.kmeans(X, k, weights=w, rng=s).inertia for s in range(5)]
-        assert r.inertia <= 1.05 * max(one)
-    assert nb.palettes(GOOD, 6, rng=0)[-1].inertia == 0
+    np.testing.assert_allclose(chain[0].centroids, [np.average(X, axis=0, weights=w)], atol=1e-12)
+    assert chain[-1].inertia == 0
+    for r in chain:
+        assert r.converged
+        assert_is_fixed_point(X, w, r)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_palettes_reach_the_optimum_of_groups_far_apart(seed):
+    rng = np.random.default_rng(seed)
+    places = np.array([[0, 0], [0, 10], [70, 0], [300, 300.0]])  # each apart on its own scale
+    X = np.repeat(places, [2, 2, 1, 2], axis=0) + 0.01 * rng.standard_normal((7, 2))
+    for k, r in enumerate(nb.palettes(X, 3, rng=rng), start=1):
+        assert r.inertia == pytest.approx(best_labelling(X, k))
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_palettes_that_try_every_point_are_near_the_optimum_of_eight(k):
+    sets = [np.random.default_rng(seed).standard_normal((8, 2)) for seed in range(7)]
+    ratios = [
+        nb.palettes(X, k, rng=0, n_tries=100)[-1].inertia / best_labelling(X, k) for X in sets
+    ]
+    assert min(ratios) >= 1 - 1e-9
+    assert np.median(ratios) <= 1 + 1e-9
 
 
 @pytest.mark.parametrize("name", ["X", "k_max", "weights", "rng", "n_tries"])
