@@ -450,6 +450,20 @@ def test_single_precision_rules_out_no_swap_that_helps(case, seed, scale, outlie
     assert np.isin(improving, screen.rows(0, len(D))).all()
 
 
+def test_what_single_precision_cannot_hold_is_left_to_double():
+    D = 1e-300 * np.random.default_rng(0).random((30, 30))
+    D[0, 1] = 1e99  # beside it the others are nothing
+    w, m = np.ones(30), np.array([2, 3])
+    labels, near, _, second = nb.two_nearest(nb.to_medoids(D, m))
+    screen = nb.ProductScreen(D, w, 2)
+    screen.renew(labels, near, second)
+    improving = nb.swap_changes(D, w, labels, near, second, 2).min(axis=1) < -1e-310
+    assert improving.any()
+    assert np.isin(np.flatnonzero(improving), screen.rows(0, 30)).all()
+    medoids, _ = nb.swaps_plain(D, w, m)
+    np.testing.assert_array_equal(nb.kmedoids(D, 2, init=m).medoids, medoids)
+
+
 @pytest.mark.parametrize("k", [2, 20])
 def test_single_precision_rules_most_candidates_out_once_none_improves(k):
     X, _, w = nb.unique_colours(small_photo(20))
