@@ -10,7 +10,9 @@ from notebooks import NOTEBOOKS, ROOT, algorithms
 
 import common.data
 
-UNIT = re.compile(r" ?(×|(times (faster|as|the)|fold|s|ms|seconds|minutes|errors|dB|MB|GB|faster|slower)\b)")
+UNIT = re.compile(
+    r" ?(×|(times (faster|as|the)|fold|s|ms|seconds|minutes|errors|dB|MB|GB|faster|slower)\b)"
+)
 NUMBER = re.compile(r"(?<![\w.^{-])\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?![\d.]*\w*[-_]\w)")
 # Code and equations are not prose, nor are addresses, headings' own numbers and benchmark tables.
 NOT_PROSE = [
