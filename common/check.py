@@ -35,9 +35,13 @@ def warn() -> None:
 
 
 def _found(without: frozenset[str] = frozenset()) -> list[tuple[bool, str]]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [_dependency("Python", sys.version.split()[0], project["requires-python"])]
-    for requirement in project["dependencies"]:
+    try:
+        text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    except FileNotFoundError:  # somebody took the notebooks and common/ alone
+        text = "[project]"
+    project = tomllib.loads(text)["project"]
+    lines = [_dependency("Python", sys.version.split()[0], project.get("requires-python", ""))]
+    for requirement in project.get("dependencies", []):
         name = requirement[: requirement.index(">")]
         if name not in without:
             lines.append(_dependency(name, _installed(name), requirement.removeprefix(name)))

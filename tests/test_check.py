@@ -35,6 +35,13 @@ def test_nothing_is_said_where_nothing_is_wrong(capsys):
     assert lines(capsys) == []
 
 
+def test_notebooks_and_common_alone_are_enough(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    warn()
+    assert lines(capsys) == []
+    assert check()
+
+
 def test_mnist_is_looked_for_where_it_is_read(capsys, monkeypatch, tmp_path):
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
