@@ -64,7 +64,7 @@ SHOWN = """cell => [...cell.querySelectorAll('img, svg, canvas')].map(e => e.src
 def folder(tmp_path):
     """A copy of what a reader has after the clone."""
     copy = tmp_path / "notebooks"
-    for path in [*NOTEBOOKS, *(ROOT / "common").glob("*.py")]:
+    for path in [*NOTEBOOKS, *(ROOT / "common").glob("*.py"), ROOT / "pyproject.toml"]:
         target = copy / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
