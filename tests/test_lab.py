@@ -49,6 +49,7 @@ PICTURES = f"""() => [...{LAB}.node.querySelectorAll('.jp-OutputArea img')].map(
   return {{width: img.naturalWidth, shown: img.clientWidth, colours: colours.size}};
 }})"""
 WIDGETS = f"""() => [...{LAB}.node.querySelectorAll('.jp-OutputArea-output > .jupyter-widgets')]
+  .filter(e => !e.querySelector('.widget-hprogress'))
   .map(e => ({{height: e.clientHeight, text: e.innerText.slice(0, 200)}}))"""
 # Outputs that are cut off or scroll sideways; a progress bar's line may be long.
 TOO_WIDE = f"""() => [...{LAB}.node.querySelectorAll('.jp-OutputArea-output')]
