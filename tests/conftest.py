@@ -1,7 +1,10 @@
 """What all tests share: Hypothesis draws the same examples everywhere, without a time limit."""
 
+import json
+
 import pytest
 from hypothesis import settings
+from notebooks import NOTEBOOKS
 
 from common import evidence, plotting
 
@@ -19,3 +22,15 @@ def shown(monkeypatch):
             module, "display", lambda data, metadata, raw: displayed.append((data, metadata))
         )
     return displayed
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.parent.name)
+def path(request):
+    """Each of the notebooks' files."""
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    """What is in that file."""
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -14,16 +14,6 @@ from notebooks import NOTEBOOKS, ROOT, evidence, fingerprint
 REASON = "ignore_reason"
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.parent.name)
-def path(request):
-    return request.param
-
-
-@pytest.fixture
-def notebook(path):
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 @pytest.fixture
 def code(notebook):
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]

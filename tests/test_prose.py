@@ -69,16 +69,6 @@ def printed(notebook: dict) -> str:
     return "".join(text)
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.parent.name)
-def path(request):
-    return request.param
-
-
-@pytest.fixture
-def notebook(path):
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def test_a_number_in_prose_stands_in_the_code_or_in_an_output(notebook):
     prose, code = ("\n\n".join(sources(notebook, kind)) for kind in ("markdown", "code"))
     assert unbacked(prose, code, printed(notebook)) == []
