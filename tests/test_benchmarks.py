@@ -1,6 +1,7 @@
 """Side by side with the peers: what counts as a win, what is skipped, what the README may say."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -53,6 +54,11 @@ def test_the_ratio_is_the_median_over_the_pairs():
     assert result.ratio == 0.25
     assert result.verdict == "reached"
     assert comparison(goal=0.2).verdict == "missed"
+
+
+def test_without_a_goal_a_time_is_for_reference_but_a_worse_result_still_not_comparable():
+    assert comparison(goal=None).verdict == "for reference"
+    assert comparison(goal=None, objective=2.0).verdict == "not comparable"
 
 
 @pytest.mark.parametrize("objective", [1.002, float("nan"), float("inf")])
@@ -155,9 +161,25 @@ def test_only_a_whole_measurement_goes_into_the_readme(topic, monkeypatch, tmp_p
 def test_the_modules_say_what_they_compare_without_measuring():
     for topic in run.TOPICS:
         assert (ROOT / "tests" / "benchmarks" / f"{topic}.py").exists()
-    found = run.collect("", quick=False)
+    found = run.collect("")
     names = [item.name for items in found.values() for item in items]
     assert len(names) == len(set(names))
     assert all(name.split(":")[0] in run.TOPICS for name in names)
     for item in found["growths"]:
         assert item.sizes == sorted(item.sizes)
+
+
+def test_the_readme_says_what_was_measured_and_nothing_else():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    stored = run.REPORT / "results.json"
+    if not stored.exists():
+        assert f"{run.START}\nNot measured yet.\n{run.END}" in readme
+        return
+    results = json.loads(stored.read_text(encoding="utf-8"))
+    assert run.section(results) in readme
+    for figure in re.findall(r"!\[.*?\]\((tests/.*?)\)", readme):
+        assert (ROOT / figure).exists()
+    found = run.collect("")
+    assert {
+        row["name"] for key in ("comparisons", "limits", "growths") for row in results[key]
+    } == {item.name for items in found.values() for item in items}

@@ -47,8 +47,8 @@ class Case:
         The topic, a colon, and the work.
     peer : str
         The distribution that does `theirs`; where it isn't installed, the case is skipped.
-    goal : float
-        Largest acceptable median of ours / theirs, in time.
+    goal : float or None
+        Largest acceptable median of ours / theirs, in time; None where the time has no goal.
     build : callable
         ``build(quick)`` imports the peer and makes the inputs, smaller ones if `quick`.
     tolerance : float
@@ -58,7 +58,7 @@ class Case:
 
     name: str
     peer: str
-    goal: float
+    goal: float | None
     build: Callable[[bool], Race]
     tolerance: float
 
@@ -107,7 +107,7 @@ class Comparison:
 
     name: str
     peer: str
-    goal: float
+    goal: float | None
     tolerance: float
     ours: list[float]
     theirs: list[float]
@@ -137,6 +137,8 @@ class Comparison:
         """Say what came out: a worse result is never a win, however fast."""
         if not self.comparable:
             return "not comparable"
+        if self.goal is None:
+            return "for reference"
         return "reached" if self.ratio <= self.goal else "missed"
 
 

@@ -48,7 +48,7 @@ def installed(peer: str | None) -> str | None:
         return None
 
 
-def collect(only: str, quick: bool) -> dict[str, list]:
+def collect(only: str) -> dict[str, list]:
     """Return all cases, limits and growths whose name contains `only`."""
     found = {"cases": [], "limits": [], "growths": []}
     names = []
@@ -181,7 +181,7 @@ def _comparison(row: dict, peers: dict[str, str]) -> str:
         f"{row['peer']} {peers[row['peer']]}",
         f"{duration(ours[middle])} / {duration(theirs[middle])}",
         _times(row),
-        f"{row['goal']:g}",
+        "" if row["goal"] is None else f"{row['goal']:g}",
         row["verdict"],
         objectives,
         naive,
@@ -257,7 +257,7 @@ def report() -> None:
         results = json.loads((BUILD / "results.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SystemExit(f"{BUILD / 'results.json'} is missing: run `make bench` first") from None
-    found = collect("", False)
+    found = collect("")
     measured = sum(len(results[key]) for key in ("comparisons", "limits", "growths"))
     if results["quick"] or results["skipped"] or measured < sum(map(len, found.values())):
         raise SystemExit(
@@ -283,9 +283,9 @@ def main() -> None:
     if options.command == "report":
         report()
         return
-    found = collect(options.only, options.quick)
-    shutil.rmtree(BUILD, ignore_errors=True)
+    found = collect(options.only)
     results = measure(found, options.quick)
+    shutil.rmtree(BUILD, ignore_errors=True)  # not before: a run that was broken off loses nothing
     write(results, BUILD)
     print(markdown(results))
     print(f"written to {BUILD.relative_to(ROOT)}/")
