@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 def case(**changes) -> Case:
     race = Race(lambda: 1.0, lambda: 1.0, objective=lambda result: result)
     values = {"name": "topic: work", "peer": "numpy", "goal": 1.0, "tolerance": 1e-8}
+    values["rated_by"] = "cost"
     return Case(**values | {"build": lambda quick: race} | changes)
 
 
@@ -25,6 +27,7 @@ def comparison(**changes) -> Comparison:
         "peer": "numpy",
         "goal": 0.5,
         "tolerance": 1e-3,
+        "rated_by": "cost",
         "ours": [1.0, 1.0, 9.0],
         "theirs": [4.0, 5.0, 10.0],
         "objective": 1.0,
@@ -54,6 +57,11 @@ def test_the_ratio_is_the_median_over_the_pairs():
     assert result.ratio == 0.25
     assert result.verdict == "reached"
     assert comparison(goal=0.2).verdict == "missed"
+
+
+def test_the_goals_are_those_of_the_whole_sizes():
+    assert pairs.race(case(goal=1e9)).verdict == "reached"
+    assert pairs.race(case(goal=1e9), quick=True).verdict == "for reference"
 
 
 def test_without_a_goal_a_time_is_for_reference_but_a_worse_result_still_not_comparable():
@@ -92,6 +100,15 @@ def test_the_exponent_is_fitted_to_the_upper_half():
     assert pairs.exponent(sizes, cost) == pytest.approx(1.5)
 
 
+def test_a_single_size_has_no_exponent():
+    assert np.isnan(pairs.exponent([10], [0.5]))
+
+
+def test_a_curve_ends_with_the_first_size_that_takes_too_long():
+    times, peaks = pairs.curve(lambda n: lambda: time.sleep(n / 100), [1, 2, 5, 9], longest=0.04)
+    assert len(times) == len(peaks) == 3
+
+
 @pytest.fixture
 def topic(monkeypatch, tmp_path):
     """Let the runner know one small topic of its own, and write beside nothing of ours."""
@@ -99,7 +116,15 @@ def topic(monkeypatch, tmp_path):
     module.cases = lambda: [case(), case(name="topic: absent", peer="no-such-distribution")]
     module.limits = lambda: [Limit("topic: memory", "MB", 2.0, lambda quick: 1.0 if quick else 3.0)]
     module.growths = lambda: [
-        Growth("topic: sum", "numbers n", [10, 100, 1_000, 10_000], lambda n: np.ones(n).sum)
+        Growth(
+            "topic: sum",
+            "numbers n",
+            [10, 100, 1_000, 10_000],
+            build=lambda n: np.ones(n).sum,
+            build_naive=lambda n: lambda: sum(range(n)),
+            peer="numpy",
+            build_peer=lambda n: np.ones(n).mean,
+        )
     ]
     monkeypatch.setitem(sys.modules, "benchmarks.tiny", module)
     monkeypatch.setattr(run, "TOPICS", ("tiny",))
@@ -122,6 +147,8 @@ def test_a_run_measures_everything_and_names_what_it_skipped(topic, monkeypatch,
     assert len(results["comparisons"][0]["ratios"]) == 5
     assert results["peers"] == {"numpy": np.__version__}
     assert results["limits"][0]["reached"] is False
+    names = [line["name"] for line in results["growths"][0]["lines"]]
+    assert names == ["this collection", f"numpy {np.__version__}", "textbook loop"]
     assert (run.BUILD / "topic-sum.png").read_bytes().startswith(b"\x89PNG")
     assert (
         "Skipped, no-such-distribution is not installed: topic: absent." in capsys.readouterr().out
@@ -167,6 +194,8 @@ def test_the_modules_say_what_they_compare_without_measuring():
     assert all(name.split(":")[0] in run.TOPICS for name in names)
     for item in found["growths"]:
         assert item.sizes == sorted(item.sizes)
+        assert item.sizes[-1] >= 10**2.5 * item.sizes[0]
+    assert {item.name.split(":")[0] for item in found["growths"]} == set(run.TOPICS)
 
 
 def test_the_readme_says_what_was_measured_and_nothing_else():

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from benchmarks.pairs import Case, Race
+from benchmarks.pairs import Case, Growth, Race
 from notebooks import algorithms
 
 from common.data import mnist_pair
@@ -137,6 +137,7 @@ def cases() -> list[Case]:
             1,
             _solver(loss, lam, tol),
             tolerance=1e-6,
+            rated_by="objective",
         )
         for loss, lam, peer in solvers
         for tol in (1e-4, 1e-8)
@@ -147,6 +148,44 @@ def cases() -> list[Case]:
             None,
             _errors(name),
             tolerance=0,
+            rated_by="errors",
         )
         for name, peer in models
+    ]
+
+
+def _logistic_of(solve: Callable) -> Callable:
+    """Return the build function of a growth curve; `solve` fits (X, y, λ)."""
+
+    def build(n: int) -> Callable:
+        X, y = _arrays(_parts()[1], n)
+        return lambda: solve(X, y, 1e-4)
+
+    return build
+
+
+def growths() -> list[Growth]:
+    """Return the growth with the training examples; the textbook's Newton solves all equations."""
+
+    def ours(X: np.ndarray, y: np.ndarray, lam: float) -> np.ndarray:
+        return _parts()[0].optimum(X, y, "logistic", lam)
+
+    def theirs(X: np.ndarray, y: np.ndarray, lam: float) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        LogisticRegression(C=1 / (len(X) * lam), tol=1e-4, max_iter=10_000).fit(X, y)
+
+    def naive(X: np.ndarray, y: np.ndarray, lam: float) -> np.ndarray:
+        return _parts()[0].newton(X, y, "logistic", lam, np.zeros(X.shape[1] + 1), tol=1e-6)
+
+    return [
+        Growth(
+            "classification: logistic, full batch",
+            "examples n",
+            [36, 110, 360, 1_200, 3_700, TRAIN],
+            _logistic_of(ours),
+            _logistic_of(naive),
+            "scikit-learn",
+            _logistic_of(theirs),
+        )
     ]

@@ -54,6 +54,8 @@ class Case:
     tolerance : float
         By how much, relative, our objective may exceed theirs before the results no longer count
         as equally good.
+    rated_by : str
+        What the objective is, for the table.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Case:
     goal: float | None
     build: Callable[[bool], Race]
     tolerance: float
+    rated_by: str
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,11 @@ class Growth:
     variable : str
         What the size counts, with its symbol.
     sizes : list of int
-        Rising, over at least 2.5 decades unless the problem itself is smaller.
+        Rising, over at least 2.5 decades.
     build : callable
         Makes the input of one size and returns the work.
+    build_naive : callable
+        The same for the textbook loop.
     peer : str, optional
         The distribution that `build_peer` needs; drawn beside ours where it is installed.
     build_peer : callable, optional
@@ -97,6 +102,7 @@ class Growth:
     variable: str
     sizes: list[int]
     build: Callable[[int], Callable[[], Any]]
+    build_naive: Callable[[int], Callable[[], Any]]
     peer: str | None = None
     build_peer: Callable[[int], Callable[[], Any]] | None = None
 
@@ -109,6 +115,7 @@ class Comparison:
     peer: str
     goal: float | None
     tolerance: float
+    rated_by: str
     ours: list[float]
     theirs: list[float]
     objective: float
@@ -151,7 +158,10 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def race(case: Case, quick: bool = False, pairs: int = 5) -> Comparison:
-    """Call both once to warm up and to rate their results, then in turns `pairs` times."""
+    """Call both once to warm up and to rate their results, then in turns `pairs` times.
+
+    The goals are those of the whole sizes: a quick race has none.
+    """
     work = case.build(quick)
     objective, their_objective = work.objective(work.ours()), work.objective(work.theirs())
     ours, theirs = [], []
@@ -166,8 +176,9 @@ def race(case: Case, quick: bool = False, pairs: int = 5) -> Comparison:
     return Comparison(
         case.name,
         case.peer,
-        case.goal,
+        None if quick else case.goal,
         case.tolerance,
+        case.rated_by,
         ours,
         theirs,
         float(objective),
@@ -204,15 +215,20 @@ def peak_bytes(work: Callable[[], Any]) -> int | None:
 
 
 def curve(
-    build: Callable[[int], Callable[[], Any]], sizes: list[int]
+    build: Callable[[int], Callable[[], Any]], sizes: list[int], longest: float = 20.0
 ) -> tuple[list[float], list[int | None]]:
-    """Return the best of three times and the peak memory of each size (of one where it is long)."""
+    """Return the best of three times and the peak memory of each size (of one where it is long).
+
+    The curve ends with the first size that takes more than `longest` seconds.
+    """
     times, peaks = [], []
     for size in sizes:
         work = build(size)
         peaks.append(peak_bytes(work))  # also warms up
         first = seconds(work)
         times.append(first if first > 1 else min(first, seconds(work), seconds(work)))
+        if first > longest:
+            break
     return times, peaks
 
 
@@ -220,8 +236,10 @@ def exponent(sizes: list[int], cost: list[float]) -> float:
     """Fit the p of cost = c · size^p to the upper half, where fixed costs have faded.
 
     The upper half on the logarithmic axis: all sizes from the geometric mean of the ends, and
-    at least two.
+    at least two; NaN of a single size.
     """
+    if len(sizes) < 2:
+        return math.nan
     sizes, cost = np.asarray(sizes, dtype=float), np.asarray(cost, dtype=float)
     upper = sizes >= min(0.999 * math.sqrt(sizes[0] * sizes[-1]), sizes[-2])
     return float(np.polyfit(np.log(sizes[upper]), np.log(cost[upper]), 1)[0])

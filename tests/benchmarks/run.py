@@ -17,6 +17,8 @@ import json
 import math
 import platform
 import shutil
+import statistics
+import subprocess
 import sys
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -32,6 +34,7 @@ import matplotlib.pyplot as plt
 from benchmarks.pairs import Growth, curve, exponent, race
 from tqdm import tqdm
 
+from common.data import mnist_pair
 from common.plotting import COLOURS, use_style
 
 TOPICS = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - {"pairs", "run"})
@@ -64,6 +67,16 @@ def collect(only: str) -> dict[str, list]:
     return found
 
 
+def _commit() -> str:
+    """Return the commit that is measured, with "-dirty" where files were changed since."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "not under git"
+    return done.stdout.strip()
+
+
 def machine() -> dict[str, str]:
     """Return what the times depend on: processor, cores, threads, versions."""
     processor = platform.processor() or platform.machine()
@@ -77,6 +90,7 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "threads": os.environ["OMP_NUM_THREADS"],
         "system": platform.system(),
+        "collection": _commit(),
         "Python": platform.python_version(),
         **{name: version(name) for name in ("numpy", "scipy", "torch", "matplotlib")},
     }
@@ -88,6 +102,7 @@ def measure(found: dict[str, list], quick: bool) -> dict:
         "date": datetime.date.today().isoformat(),
         "quick": quick,
         "machine": machine(),
+        "digits": None,
         "peers": {},
         "comparisons": [],
         "limits": [],
@@ -115,20 +130,25 @@ def measure(found: dict[str, list], quick: bool) -> dict:
             results["limits"].append(row | {"measured": measured, "reached": measured <= item.goal})
         elif kind == "growths":
             results["growths"].append(grow(item, quick))
+        if item.name.startswith("classification"):
+            results["digits"] = {"mnist": "MNIST", "strokes": "drawn"}[mnist_pair().source]
     return results
 
 
 def grow(item: Growth, quick: bool) -> dict:
-    """Measure one growth curve, and the peer's where it is installed."""
+    """Measure one growth curve, the peer's where it is installed, and the textbook loop's."""
     sizes = item.sizes[: max(2, len(item.sizes) // 2)] if quick else item.sizes
-    row = {"name": item.name, "variable": item.variable, "sizes": sizes, "peer": None}
-    row["seconds"], row["bytes"] = curve(item.build, sizes)
-    row["exponent"] = exponent(sizes, row["seconds"])
+    ways = {"this collection": item.build}
     if installed(item.peer):
-        row["peer"] = item.peer
-        row["their_seconds"], row["their_bytes"] = curve(item.build_peer, sizes)
-        row["their_exponent"] = exponent(sizes, row["their_seconds"])
-    return row
+        ways[f"{item.peer} {installed(item.peer)}"] = item.build_peer
+    ways["textbook loop"] = item.build_naive
+    lines = []
+    for name, build in ways.items():
+        times, peaks = curve(build, sizes)
+        measured = sizes[: len(times)]
+        lines.append({"name": name, "sizes": measured, "seconds": times, "bytes": peaks})
+        lines[-1]["exponent"] = exponent(measured, times)
+    return {"name": item.name, "variable": item.variable, "lines": lines}
 
 
 def duration(s: float) -> str:
@@ -142,22 +162,21 @@ def figure(row: dict, path: Path) -> None:
     """Draw time and peak memory against the size, both axes logarithmic."""
     use_style()
     fig, axes = plt.subplots(1, 2, figsize=(8, 3))
-    lines = [("this collection", "seconds", "bytes", "blue", "o")]
-    if row["peer"]:
-        lines.append((row["peer"], "their_seconds", "their_bytes", "vermilion", "s"))
-    for name, times, peaks, colour, marker in lines:
+    looks = {"textbook loop": ("grey", "^"), "this collection": ("blue", "o")}
+    for line in reversed(row["lines"]):  # ours last, on top
+        colour, marker = looks.get(line["name"], ("vermilion", "s"))
         style = {"color": COLOURS[colour], "marker": marker}
-        slope = exponent(row["sizes"], row[times])
-        axes[0].loglog(row["sizes"], row[times], label=f"{name}: exponent {slope:.2f}", **style)
-        known = [(n, b / 1e6) for n, b in zip(row["sizes"], row[peaks], strict=True) if b]
+        label = f"{line['name']}: exponent {line['exponent']:.2f}"
+        axes[0].loglog(line["sizes"], line["seconds"], label=label, **style)
+        known = [(n, b / 1e6) for n, b in zip(line["sizes"], line["bytes"], strict=True) if b]
         if known:
-            axes[1].loglog(*zip(*known, strict=True), label=name, **style)
+            axes[1].loglog(*zip(*known, strict=True), **style)
     axes[0].set(xlabel=row["variable"], ylabel="time [s]", title=row["name"])
     axes[1].set(xlabel=row["variable"], ylabel="peak memory [MB]")
     axes[0].legend(loc="upper left")
     # Room for the legend above the curves.
     low, high = axes[0].get_ylim()
-    axes[0].set_ylim(low, high * (high / low) ** 0.3)
+    axes[0].set_ylim(low, high * (high / low) ** 0.5)
     fig.savefig(path, metadata={"Software": None})
     plt.close(fig)
 
@@ -171,20 +190,28 @@ def _times(row: dict) -> str:
     return f"{row['ratio']:.2g} ({min(row['ratios']):.2g} to {max(row['ratios']):.2g})"
 
 
-def _comparison(row: dict, peers: dict[str, str]) -> str:
-    ours, theirs = sorted(row["ours"]), sorted(row["theirs"])
-    middle = len(ours) // 2
-    naive = "" if row["naive"] is None else f"{row['naive'] / ours[middle]:.2g} ×"
-    objectives = f"{row['objective']:.6g} / {row['their_objective']:.6g}"
+def _comparison(row: dict) -> str:
+    ours, theirs = statistics.median(row["ours"]), statistics.median(row["theirs"])
+    goal = "" if row["goal"] is None else f" (goal {row['goal']:g})"
     cells = [
-        row["name"],
-        f"{row['peer']} {peers[row['peer']]}",
-        f"{duration(ours[middle])} / {duration(theirs[middle])}",
+        row["name"].split(": ", 1)[1],
+        row["peer"],
+        f"{duration(ours)} / {duration(theirs)}",
         _times(row),
-        "" if row["goal"] is None else f"{row['goal']:g}",
-        row["verdict"],
-        objectives,
-        naive,
+        row["verdict"] + goal,
+        f"{row['rated_by']} {row['objective']:.6g} / {row['their_objective']:.6g}",
+        "" if row["naive"] is None else f"{row['naive'] / ours:.2g} × ours",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _limit(row: dict) -> str:
+    unit = f" {row['unit']}".rstrip()
+    cells = [
+        row["name"].split(": ", 1)[1],
+        f"{row['measured']:.4g}{unit}",
+        f"{row['goal']:.4g}{unit}",
+        "reached" if row["reached"] else "missed",
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -192,32 +219,40 @@ def _comparison(row: dict, peers: dict[str, str]) -> str:
 def markdown(results: dict) -> str:
     """Return the report: what it was measured on, the tables, the figures by relative path."""
     where = results["machine"]
-    versions = ", ".join(f"{n} {where[n]}" for n in ("Python", "numpy", "scipy", "torch"))
-    peers = results["peers"]
+    versions = {n: where[n] for n in ("Python", "numpy", "scipy", "torch")} | results["peers"]
+    versions = ", ".join(f"{name} {number}" for name, number in versions.items())
     lines = [
         f"Measured on {results['date']}: {where['processor']}, {where['cores']} cores, "
         f"{where['threads']} thread{'s' if where['threads'] != '1' else ''} each, "
-        f"{where['system']}; {versions}." + (" Quick sizes." if results["quick"] else ""),
+        f"{where['system']}; {versions}; this collection {where['collection']}."
+        + (f" Digits: {results['digits']}." if results["digits"] else "")
+        + (" Small sizes, for a trial: the goals don't apply." if results["quick"] else ""),
         "",
     ]
-    if results["comparisons"]:
-        lines += [
-            "| work | peer | time, ours / theirs | ratio: median (range) | goal | verdict "
-            "| objective, ours / theirs | textbook loop |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- |",
-            *[_comparison(row, peers) for row in results["comparisons"]],
-            "",
-        ]
-    if results["limits"]:
-        lines += ["| what | measured | limit | verdict |", "| --- | --- | --- | --- |"]
-        for row in results["limits"]:
-            unit = f" {row['unit']}".rstrip()
-            verdict = "reached" if row["reached"] else "missed"
-            measured, goal = f"{row['measured']:.3g}{unit}", f"{row['goal']:.3g}{unit}"
-            lines.append(f"| {row['name']} | {measured} | {goal} | {verdict} |")
-        lines.append("")
-    for row in results["growths"]:
-        lines += [f"![{alternative(row)}]({slug(row['name'])}.png)", ""]
+    rows = [row for kind in ("comparisons", "limits", "growths") for row in results[kind]]
+    for topic in sorted({row["name"].split(":")[0] for row in rows}):
+        lines += [f"### {topic.capitalize()}", ""]
+        mine = {
+            kind: [row for row in results[kind] if row["name"].startswith(f"{topic}:")]
+            for kind in ("comparisons", "limits", "growths")
+        }
+        if mine["comparisons"]:
+            lines += [
+                "| work | peer | time, ours / theirs | ratio: median (range) | verdict "
+                "| result, ours / theirs | textbook loop |",
+                "| --- | --- | --- | --- | --- | --- | --- |",
+                *map(_comparison, mine["comparisons"]),
+                "",
+            ]
+        if mine["limits"]:
+            lines += [
+                "| what | measured | limit | verdict |",
+                "| --- | --- | --- | --- |",
+                *map(_limit, mine["limits"]),
+                "",
+            ]
+        for row in mine["growths"]:
+            lines += [f"![{alternative(row)}]({slug(row['name'])}.png)", ""]
     for row in results["skipped"]:
         lines += [f"Skipped, {row['peer']} is not installed: {row['name']}.", ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -225,14 +260,13 @@ def markdown(results: dict) -> str:
 
 def alternative(row: dict) -> str:
     """Return the text alternative of a growth figure."""
-    decades = math.log10(row["sizes"][-1] / row["sizes"][0])
-    text = (
+    sizes = row["lines"][0]["sizes"]
+    decades = math.log10(sizes[-1] / sizes[0])
+    exponents = ", ".join(f"{line['name']} {line['exponent']:.2f}" for line in row["lines"])
+    return (
         f"{row['name']}: time and peak memory against {row['variable']} "
-        f"over {decades:.1f} decades; fitted exponent of the time {row['exponent']:.2f}"
+        f"over {decades:.1f} decades; fitted exponents of the time: {exponents}"
     )
-    if row["peer"]:
-        text += f", of {row['peer']} {row['their_exponent']:.2f}"
-    return text
 
 
 def write(results: dict, folder: Path) -> None:
