@@ -112,7 +112,7 @@ def test_a_curve_ends_with_the_first_size_that_takes_too_long():
 @pytest.fixture
 def topic(monkeypatch, tmp_path):
     """Let the runner know one small topic of its own, and write beside nothing of ours."""
-    module = type(sys)("benchmarks.tiny")
+    module = type(sys)("benchmarks.topic", "Sums against NumPy.\n\nEach starts at zero.\n")
     module.cases = lambda: [case(), case(name="topic: absent", peer="no-such-distribution")]
     module.limits = lambda: [Limit("topic: memory", "MB", 2.0, lambda quick: 1.0 if quick else 3.0)]
     module.growths = lambda: [
@@ -126,8 +126,8 @@ def topic(monkeypatch, tmp_path):
             build_peer=lambda n: np.ones(n).mean,
         )
     ]
-    monkeypatch.setitem(sys.modules, "benchmarks.tiny", module)
-    monkeypatch.setattr(run, "TOPICS", ("tiny",))
+    monkeypatch.setitem(sys.modules, "benchmarks.topic", module)
+    monkeypatch.setattr(run, "TOPICS", ("topic",))
     monkeypatch.setattr(run, "ROOT", tmp_path)
     monkeypatch.setattr(run, "BUILD", tmp_path / "build" / "bench")
     monkeypatch.setattr(run, "REPORT", tmp_path / "report")
@@ -147,12 +147,21 @@ def test_a_run_measures_everything_and_names_what_it_skipped(topic, monkeypatch,
     assert len(results["comparisons"][0]["ratios"]) == 5
     assert results["peers"] == {"numpy": np.__version__}
     assert results["limits"][0]["reached"] is False
+    assert results["topics"] == {"topic": "Sums against NumPy.\n\nEach starts at zero."}
     names = [line["name"] for line in results["growths"][0]["lines"]]
     assert names == ["this collection", f"numpy {np.__version__}", "textbook loop"]
     assert (run.BUILD / "topic-sum.png").read_bytes().startswith(b"\x89PNG")
     assert (
         "Skipped, no-such-distribution is not installed: topic: absent." in capsys.readouterr().out
     )
+
+
+def test_a_textbook_loop_that_ends_worse_has_no_ratio():
+    row = {"naive": 500.0, "naive_objective": 2.0, "objective": 2.0, "tolerance": 0.0}
+    assert run._naive(row, 4.0) == "125 × ours"
+    assert run._naive(row, 100.0) == "5 × ours"
+    for worse in (2.1, float("nan")):
+        assert run._naive(row | {"naive_objective": worse}, 1.0) == "not comparable"
 
 
 def test_only_and_quick(topic, monkeypatch):

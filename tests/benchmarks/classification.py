@@ -1,4 +1,12 @@
-"""Ones against sevens against scikit-learn: the linear solvers, and the test errors of all four."""
+"""Ones against sevens against scikit-learn: the linear solvers, and the test errors of all four.
+
+The solvers start at zero and minimise the same objective over the training part; the peer stops
+by its own tolerance. LinearSVC penalises the bias too, which a large `intercept_scaling` makes
+negligible. The textbook loop is Newton's method, which solves all equations in each step.
+
+In the last four rows the peer's settings are those with the fewest errors on the validation part.
+They show one seed; the notebook has five, and what separates the models by more than chance.
+"""
 
 from collections.abc import Callable
 from functools import cache

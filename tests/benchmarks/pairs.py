@@ -217,17 +217,16 @@ def peak_bytes(work: Callable[[], Any]) -> int | None:
 def curve(
     build: Callable[[int], Callable[[], Any]], sizes: list[int], longest: float = 20.0
 ) -> tuple[list[float], list[int | None]]:
-    """Return the best of three times and the peak memory of each size (of one where it is long).
+    """Return the best of four times, of two where they are long, and the peak memory of each size.
 
     The curve ends with the first size that takes more than `longest` seconds.
     """
     times, peaks = [], []
     for size in sizes:
         work = build(size)
-        peaks.append(peak_bytes(work))  # also warms up
-        first = seconds(work)
-        times.append(first if first > 1 else min(first, seconds(work), seconds(work)))
-        if first > longest:
+        first = seconds(lambda work=work: peaks.append(peak_bytes(work)))
+        times.append(min(first, *(seconds(work) for _ in range(1 if first > 1 else 3))))
+        if times[-1] > longest:
             break
     return times, peaks
 

@@ -1,4 +1,8 @@
-"""Linear and ridge regression against scikit-learn."""
+"""Linear and ridge regression against scikit-learn.
+
+The peer's Ridge is fitted once for each λ and its RidgeCV once for all; the textbook loop solves
+the normal equation afresh for each λ.
+"""
 
 from collections.abc import Callable
 

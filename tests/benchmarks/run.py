@@ -13,6 +13,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
 import argparse
 import datetime
 import importlib
+import inspect
 import json
 import math
 import platform
@@ -103,6 +104,7 @@ def measure(found: dict[str, list], quick: bool) -> dict:
         "quick": quick,
         "machine": machine(),
         "digits": None,
+        "topics": {},
         "peers": {},
         "comparisons": [],
         "limits": [],
@@ -113,6 +115,9 @@ def measure(found: dict[str, list], quick: bool) -> dict:
     for kind, item in bar:
         bar.set_description(item.name[:50])
         peer = getattr(item, "peer", None)
+        topic = item.name.split(":")[0]
+        conditions = importlib.import_module(f"benchmarks.{topic}").__doc__ or ""
+        results["topics"][topic] = inspect.cleandoc(conditions)
         if installed(peer):
             results["peers"][peer] = installed(peer)
         elif peer:
@@ -130,7 +135,7 @@ def measure(found: dict[str, list], quick: bool) -> dict:
             results["limits"].append(row | {"measured": measured, "reached": measured <= item.goal})
         elif kind == "growths":
             results["growths"].append(grow(item, quick))
-        if item.name.startswith("classification"):
+        if topic == "classification":
             results["digits"] = {"mnist": "MNIST", "strokes": "drawn"}[mnist_pair().source]
     return results
 
@@ -168,11 +173,13 @@ def figure(row: dict, path: Path) -> None:
         style = {"color": COLOURS[colour], "marker": marker}
         label = f"{line['name']}: exponent {line['exponent']:.2f}"
         axes[0].loglog(line["sizes"], line["seconds"], label=label, **style)
-        known = [(n, b / 1e6) for n, b in zip(line["sizes"], line["bytes"], strict=True) if b]
+        # Below a tenth of a megabyte the system does not tell them apart; None: it cannot say.
+        peaks = [None if b is None or b < 1e5 else b / 1e6 for b in line["bytes"]]
+        known = [(n, b) for n, b in zip(line["sizes"], peaks, strict=True) if b]
         if known:
             axes[1].loglog(*zip(*known, strict=True), **style)
-    axes[0].set(xlabel=row["variable"], ylabel="time [s]", title=row["name"])
-    axes[1].set(xlabel=row["variable"], ylabel="peak memory [MB]")
+    axes[0].set(xlabel=row["variable"], ylabel="time (s)", title=row["name"])
+    axes[1].set(xlabel=row["variable"], ylabel="peak memory (MB)")
     axes[0].legend(loc="upper left")
     # Room for the legend above the curves.
     low, high = axes[0].get_ylim()
@@ -200,9 +207,19 @@ def _comparison(row: dict) -> str:
         _times(row),
         row["verdict"] + goal,
         f"{row['rated_by']} {row['objective']:.6g} / {row['their_objective']:.6g}",
-        "" if row["naive"] is None else f"{row['naive'] / ours:.2g} × ours",
+        _naive(row, ours),
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _naive(row: dict, ours: float) -> str:
+    if row["naive"] is None:
+        return ""
+    slack = row["tolerance"] * abs(row["objective"])
+    if not row["naive_objective"] <= row["objective"] + slack:  # also for NaN
+        return "not comparable"
+    times = row["naive"] / ours
+    return f"{times:.2g} × ours" if times < 99.5 else f"{times:.0f} × ours"
 
 
 def _limit(row: dict) -> str:
@@ -229,9 +246,8 @@ def markdown(results: dict) -> str:
         + (" Small sizes, for a trial: the goals don't apply." if results["quick"] else ""),
         "",
     ]
-    rows = [row for kind in ("comparisons", "limits", "growths") for row in results[kind]]
-    for topic in sorted({row["name"].split(":")[0] for row in rows}):
-        lines += [f"### {topic.capitalize()}", ""]
+    for topic, conditions in sorted(results["topics"].items()):
+        lines += [f"### {topic.capitalize()}", "", conditions, ""]
         mine = {
             kind: [row for row in results[kind] if row["name"].startswith(f"{topic}:")]
             for kind in ("comparisons", "limits", "growths")
