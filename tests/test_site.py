@@ -51,7 +51,8 @@ SIDEWAYS = """() => ({
   page: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   culprits: [...document.querySelectorAll('main *')]
     .filter(e => e.getBoundingClientRect().right > innerWidth + 1
-      && !e.closest('.cell_output, .highlight, .wide, mjx-container, .bd-sidebar-secondary'))
+      && !e.closest('.cell_output, .highlight, .wide, .pst-scrollable-table-container, '
+        + 'mjx-container, .bd-sidebar-secondary'))
     .slice(0, 5).map(e => e.outerHTML.slice(0, 120)),
 })"""
 

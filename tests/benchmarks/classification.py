@@ -4,8 +4,8 @@ The solvers start at zero and minimise the same objective over the training part
 by its own tolerance. LinearSVC penalises the bias too, which a large `intercept_scaling` makes
 negligible. The textbook loop is Newton's method, which solves all equations in each step.
 
-In the last four rows the peer's settings are those with the fewest errors on the validation part.
-They show one seed; the notebook has five, and what separates the models by more than chance.
+In the second table the peer's settings are those with the fewest errors on the validation part.
+It shows one seed; the notebook has five, and what separates the models by more than chance.
 """
 
 from collections.abc import Callable
@@ -140,7 +140,7 @@ def cases() -> list[Case]:
     ]
     return [
         Case(
-            f"classification: {loss}, full batch, against {peer} at tol {tol:g}",
+            f"classification: {loss}, {peer}, tol {tol:.0e}",
             "scikit-learn",
             1,
             _solver(loss, lam, tol),
@@ -151,12 +151,12 @@ def cases() -> list[Case]:
         for tol in (1e-4, 1e-8)
     ] + [
         Case(
-            f"classification: test errors, {name} against {peer}",
+            f"classification: {name}, {peer}",
             "scikit-learn",
             None,
             _errors(name),
             tolerance=0,
-            rated_by="errors",
+            rated_by="test errors",
         )
         for name, peer in models
     ]
@@ -188,7 +188,7 @@ def growths() -> list[Growth]:
 
     return [
         Growth(
-            "classification: logistic, full batch",
+            "classification: logistic regression, full batch",
             "examples n",
             [36, 110, 360, 1_200, 3_700, TRAIN],
             _logistic_of(ours),

@@ -242,7 +242,7 @@ def cases() -> list[Case]:
     ]
     # For reference: how much longer the better palette takes.
     quantise = Case(
-        "clustering: 12 MP to 16 colours, against median cut",
+        "clustering: 12 MP to 16 colours, its median cut",
         "pillow",
         None,
         against_pillow,

@@ -1,7 +1,8 @@
 """Linear and ridge regression against scikit-learn.
 
 The peer's Ridge is fitted once for each λ and its RidgeCV once for all; the textbook loop solves
-the normal equation afresh for each λ.
+the normal equation afresh for each λ. The objective is what is minimised: ridge's, summed over the
+λs; the mean leave-one-out error; the sum of squares.
 """
 
 from collections.abc import Callable
@@ -95,7 +96,7 @@ def cases() -> list[Case]:
             0.05,
             _path,
             tolerance=1e-8,
-            rated_by="objectives' sum",
+            rated_by="objective",
         ),
         Case(
             "regression: the same, λ by leave-one-out",
@@ -103,7 +104,7 @@ def cases() -> list[Case]:
             0.5,
             _leave_one_out,
             tolerance=1e-8,
-            rated_by="error",
+            rated_by="objective",
         ),
         Case(
             "regression: least squares, n = 200,000, d = 100",
@@ -111,7 +112,7 @@ def cases() -> list[Case]:
             0.5,
             _least_squares,
             tolerance=1e-8,
-            rated_by="squared error",
+            rated_by="objective",
         ),
     ]
 

@@ -193,20 +193,16 @@ def slug(name: str) -> str:
     return "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in name).split())
 
 
-def _times(row: dict) -> str:
-    return f"{row['ratio']:.2g} ({min(row['ratios']):.2g} to {max(row['ratios']):.2g})"
-
-
 def _comparison(row: dict) -> str:
     ours, theirs = statistics.median(row["ours"]), statistics.median(row["theirs"])
-    goal = "" if row["goal"] is None else f" (goal {row['goal']:g})"
+    goal = f"≤ {row['goal']:g}: " if row["verdict"] in ("reached", "missed") else ""
+    results = f"{row['objective']:.6g}", f"{row['their_objective']:.6g}"
     cells = [
         row["name"].split(": ", 1)[1],
-        row["peer"],
         f"{duration(ours)} / {duration(theirs)}",
-        _times(row),
-        row["verdict"] + goal,
-        f"{row['rated_by']} {row['objective']:.6g} / {row['their_objective']:.6g}",
+        f"{row['ratio']:.2g} ({min(row['ratios']):.2g}–{max(row['ratios']):.2g})",
+        goal + row["verdict"],
+        f"both {results[0]}" if results[0] == results[1] else " / ".join(results),
         _naive(row, ours),
     ]
     return "| " + " | ".join(cells) + " |"
@@ -219,7 +215,7 @@ def _naive(row: dict, ours: float) -> str:
     if not row["naive_objective"] <= row["objective"] + slack:  # also for NaN
         return "not comparable"
     times = row["naive"] / ours
-    return f"{times:.2g} × ours" if times < 99.5 else f"{times:.0f} × ours"
+    return f"{times:.2g} ×" if times < 99.5 else f"{times:.0f} ×"
 
 
 def _limit(row: dict) -> str:
@@ -252,12 +248,17 @@ def markdown(results: dict) -> str:
             kind: [row for row in results[kind] if row["name"].startswith(f"{topic}:")]
             for kind in ("comparisons", "limits", "growths")
         }
-        if mine["comparisons"]:
+        kinds = [(row["peer"], row["rated_by"]) for row in mine["comparisons"]]
+        for peer, rated_by in dict.fromkeys(kinds):
             lines += [
-                "| work | peer | time, ours / theirs | ratio: median (range) | verdict "
-                "| result, ours / theirs | textbook loop |",
-                "| --- | --- | --- | --- | --- | --- | --- |",
-                *map(_comparison, mine["comparisons"]),
+                f"| against {peer} | time, ours / theirs | ratio (range) | goal "
+                f"| {rated_by}, ours / theirs | textbook loop |",
+                "| --- | --- | --- | --- | --- | --- |",
+                *(
+                    _comparison(row)
+                    for row, kind in zip(mine["comparisons"], kinds, strict=True)
+                    if kind == (peer, rated_by)
+                ),
                 "",
             ]
         if mine["limits"]:
