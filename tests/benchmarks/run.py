@@ -251,8 +251,7 @@ def markdown(results: dict) -> str:
         kinds = [(row["peer"], row["rated_by"]) for row in mine["comparisons"]]
         for peer, rated_by in dict.fromkeys(kinds):
             lines += [
-                f"| against {peer} | time, ours / theirs | ratio (range) | goal "
-                f"| {rated_by}, ours / theirs | textbook loop |",
+                f"| against {peer} | time | ratio (range) | goal | {rated_by} | textbook loop |",
                 "| --- | --- | --- | --- | --- | --- |",
                 *(
                     _comparison(row)
