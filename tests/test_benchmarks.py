@@ -1,7 +1,9 @@
 """Side by side with the peers: what counts as a win, what is skipped, what the README may say."""
 
 import json
+import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -36,7 +38,7 @@ def comparison(**changes) -> Comparison:
     return Comparison(**values | changes)
 
 
-def test_both_are_called_in_turns_after_a_warm_up_and_the_textbook_loop_once():
+def test_both_are_called_in_turns_after_a_warm_up_and_the_textbook_loop_after_that():
     calls = []
     race = Race(
         lambda: calls.append("ours"),
@@ -45,7 +47,7 @@ def test_both_are_called_in_turns_after_a_warm_up_and_the_textbook_loop_once():
         naive=lambda: calls.append("naive"),
     )
     result = pairs.race(case(build=lambda quick: race), pairs=3)
-    assert calls == ["ours", "theirs"] * 4 + ["naive"]
+    assert calls == ["ours", "theirs"] * 4 + ["naive"] * 3  # once if it took long
     assert len(result.ours) == len(result.theirs) == len(result.ratios) == 3
     assert result.naive > 0
     assert result.naive_objective == 1
@@ -79,6 +81,11 @@ def test_a_result_within_the_tolerance_or_better_counts(objective):
     assert comparison(objective=objective).comparable
 
 
+@pytest.mark.parametrize("objective", [float("nan"), float("inf")])
+def test_a_peer_without_a_result_cannot_be_compared_with(objective):
+    assert comparison(their_objective=objective).verdict == "not comparable"
+
+
 def test_a_negative_objective_has_the_same_tolerance():
     assert comparison(objective=-0.9995, their_objective=-1.0).comparable
     assert not comparison(objective=-0.99, their_objective=-1.0).comparable
@@ -100,8 +107,11 @@ def test_the_exponent_is_fitted_to_the_upper_half():
     assert pairs.exponent(sizes, cost) == pytest.approx(1.5)
 
 
-def test_a_single_size_has_no_exponent():
-    assert np.isnan(pairs.exponent([10], [0.5]))
+def test_two_sizes_have_no_exponent_and_three_always_have():
+    assert pairs.exponent([10, 100], [0.5, 5.0]) is None
+    assert pairs.exponent([10, 30, 100], [0.1, 0.3, 1.0]) == pytest.approx(1)
+    # Only one size is in the upper half, and one of three points would be no fit.
+    assert pairs.exponent([1, 10, 20, 10_000], [9, 10, 20, 10_000]) == pytest.approx(1)
 
 
 def test_a_curve_ends_with_the_first_size_that_takes_too_long():
@@ -114,7 +124,10 @@ def topic(monkeypatch, tmp_path):
     """Let the runner know one small topic of its own, and write beside nothing of ours."""
     module = type(sys)("benchmarks.topic", "Sums against NumPy.\n\nEach starts at zero.\n")
     module.cases = lambda: [case(), case(name="topic: absent", peer="no-such-distribution")]
-    module.limits = lambda: [Limit("topic: memory", "MB", 2.0, lambda quick: 1.0 if quick else 3.0)]
+    module.limits = lambda: [
+        Limit("topic: memory", "MB", 2.0, lambda quick: 1.0 if quick else 3.0),
+        Limit("topic: unknown", "MB", 2.0, lambda quick: None),
+    ]
     module.growths = lambda: [
         Growth(
             "topic: sum",
@@ -128,8 +141,10 @@ def topic(monkeypatch, tmp_path):
     ]
     monkeypatch.setitem(sys.modules, "benchmarks.topic", module)
     monkeypatch.setattr(run, "TOPICS", ("topic",))
+    monkeypatch.setattr(pairs.gc, "collect", lambda: None)  # slow, with all that the tests import
     monkeypatch.setattr(run, "ROOT", tmp_path)
     monkeypatch.setattr(run, "BUILD", tmp_path / "build" / "bench")
+    monkeypatch.setattr(run, "TRIAL", tmp_path / "build" / "bench-trial")
     monkeypatch.setattr(run, "REPORT", tmp_path / "report")
     return module
 
@@ -137,23 +152,28 @@ def topic(monkeypatch, tmp_path):
 def bench(monkeypatch, *arguments) -> dict:
     monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
     run.main()
-    return json.loads((run.BUILD / "results.json").read_text(encoding="utf-8"))
+    folder = run.TRIAL if arguments else run.BUILD
+    return json.loads((folder / "results.json").read_text(encoding="utf-8"))
 
 
 def test_a_run_measures_everything_and_names_what_it_skipped(topic, monkeypatch, capsys):
+    absent = Limit("topic: absent limit", "", 1.0, lambda quick: 1 / 0, "no-such-distribution")
+    limits = topic.limits
+    topic.limits = lambda: [*limits(), absent]
     results = bench(monkeypatch)
     assert [row["name"] for row in results["comparisons"]] == ["topic: work"]
     assert results["comparisons"][0]["verdict"] in ("reached", "missed")
     assert len(results["comparisons"][0]["ratios"]) == 5
     assert results["peers"] == {"numpy": np.__version__}
-    assert results["limits"][0]["reached"] is False
-    assert results["topics"] == {"topic": "Sums against NumPy.\n\nEach starts at zero."}
     names = [line["name"] for line in results["growths"][0]["lines"]]
     assert names == ["this collection", f"numpy {np.__version__}", "textbook loop"]
     assert (run.BUILD / "topic-sum.png").read_bytes().startswith(b"\x89PNG")
-    assert (
-        "Skipped, no-such-distribution is not installed: topic: absent." in capsys.readouterr().out
-    )
+    printed = capsys.readouterr().out
+    for name in ("absent", "absent limit"):
+        assert f"Not measured, as no-such-distribution is not installed: topic: {name}." in printed
+    assert "Sums against NumPy.\n\nEach starts at zero.\n" in printed
+    assert "| memory | 3 MB | 2 MB | missed |" in printed
+    assert "| unknown | not measurable here | 2 MB |  |" in printed
 
 
 def test_a_textbook_loop_that_ends_worse_has_no_ratio():
@@ -164,11 +184,13 @@ def test_a_textbook_loop_that_ends_worse_has_no_ratio():
         assert run._naive(row | {"naive_objective": worse}, 1.0) == "not comparable"
 
 
-def test_only_and_quick(topic, monkeypatch):
+def test_only_and_quick(topic, monkeypatch, capsys):
+    run.BUILD.mkdir(parents=True)
     results = bench(monkeypatch, "--quick", "--only", "MEMORY")
     assert results["quick"] is True
     assert results["comparisons"] == results["growths"] == []
-    assert results["limits"][0]["reached"] is True
+    assert "| memory | 1 MB | none |  |" in capsys.readouterr().out
+    assert list(run.BUILD.iterdir()) == []  # a trial leaves the last whole measurement alone
     with pytest.raises(SystemExit, match=r"--only nothing.*\n.*topic: work"):
         bench(monkeypatch, "--only", "nothing")
 
@@ -185,6 +207,11 @@ def test_only_a_whole_measurement_goes_into_the_readme(topic, monkeypatch, tmp_p
             run.report()
     assert readme.read_text(encoding="utf-8") == text
     topic.cases = lambda: [case()]
+    monkeypatch.setattr(run, "_commit", lambda: "abc-dirty")
+    bench(monkeypatch)
+    with pytest.raises(SystemExit, match="commit first"):
+        run.report()
+    monkeypatch.setattr(run, "_commit", lambda: "abc")
     results = bench(monkeypatch)
     run.report()
     written = readme.read_text(encoding="utf-8")
@@ -199,7 +226,7 @@ def test_the_modules_say_what_they_compare_without_measuring():
         assert (ROOT / "tests" / "benchmarks" / f"{topic}.py").exists()
     found = run.collect("")
     names = [item.name for items in found.values() for item in items]
-    assert len(names) == len(set(names))
+    assert len({run.slug(name).lower() for name in names}) == len(names)
     assert all(name.split(":")[0] in run.TOPICS for name in names)
     for item in found["growths"]:
         assert item.sizes == sorted(item.sizes)
@@ -218,6 +245,47 @@ def test_the_readme_says_what_was_measured_and_nothing_else():
     for figure in re.findall(r"!\[.*?\]\((tests/.*?)\)", readme):
         assert (ROOT / figure).exists()
     found = run.collect("")
-    assert {
-        row["name"] for key in ("comparisons", "limits", "growths") for row in results[key]
-    } == {item.name for items in found.values() for item in items}
+    for kind, key in (("cases", "comparisons"), ("limits", "limits"), ("growths", "growths")):
+        assert [row["name"] for row in results[key]] == [item.name for item in found[kind]]
+    # What was concluded follows from the times and results, by the goals of today.
+    for row, item in zip(results["comparisons"], found["cases"], strict=True):
+        assert (row["goal"], row["tolerance"]) == (item.goal, item.tolerance)
+        concluded = ("ratios", "ratio", "comparable", "verdict")
+        again = Comparison(**{key: row[key] for key in row if key not in concluded})
+        assert [getattr(again, key) for key in concluded] == [row[key] for key in concluded]
+        assert len(row["ratios"]) >= 5
+    for row, item in zip(results["limits"], found["limits"], strict=True):
+        assert row["goal"] == item.goal
+    for row in results["growths"]:
+        sizes = row["lines"][0]["sizes"]
+        assert sizes[-1] >= 10**2.5 * sizes[0]
+
+
+def test_what_the_conditions_say_of_the_outcome_is_so():
+    stored = run.REPORT / "results.json"
+    if not stored.exists():
+        pytest.skip("nothing was measured yet")
+    results = json.loads(stored.read_text(encoding="utf-8"))
+    compared = {row["name"]: row for row in results["comparisons"]}
+    # "there scikit-learn is faster"
+    for row in results["growths"]:
+        if "K-means" in row["name"]:
+            ours, theirs = row["lines"][:2]
+            assert theirs["seconds"][-1] < ours["seconds"][-1]
+    # "slower than its compiled peer ... with few points or with many medoids"
+    medoids = {name: row["ratio"] for name, row in compared.items() if "K-medoids" in name}
+    assert min(ratio for name, ratio in medoids.items() if "n = 1,000" in name) > 1
+    assert medoids["clustering: K-medoids, n = 3,000, k = 64"] > 1
+    assert medoids["clustering: K-medoids, n = 3,000, k = 8"] < 1
+    # "such a race is not comparable"
+    assert {row["verdict"] for n, row in compared.items() if "one rate" in n} == {"not comparable"}
+
+
+def test_every_library_has_one_thread():
+    code = (
+        "import os; from benchmarks import run; print(*(os.environ[v] for v in sorted(os.environ)"
+    )
+    code += " if v.endswith('_THREADS')))"
+    env = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "OPENBLAS_NUM_THREADS": "4"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert set(done.stdout.split()) == {"1"}, done.stderr

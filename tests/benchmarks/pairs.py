@@ -28,7 +28,7 @@ class Race:
     objective : callable
         Rates a result, lower is better; the same function for all, and not timed.
     naive : callable, optional
-        The textbook loop; called once.
+        The textbook loop; called once where it takes long, and else three times.
     """
 
     ours: Callable[[], Any]
@@ -68,12 +68,16 @@ class Case:
 
 @dataclass(frozen=True)
 class Limit:
-    """One number, ``measure(quick)``, that must not exceed `goal`."""
+    """One number, ``measure(quick)``, that must not exceed `goal`; None where it can't be measured.
+
+    `peer` is the distribution that it needs; where that isn't installed, it is skipped.
+    """
 
     name: str
     unit: str
     goal: float
-    measure: Callable[[bool], float]
+    measure: Callable[[bool], float | None]
+    peer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,9 +139,10 @@ class Comparison:
 
     @property
     def comparable(self) -> bool:
-        """Whether our result is as good as the peer's; NaN never is."""
+        """Whether our result is as good as the peer's; with NaN or infinity nothing can be said."""
+        finite = math.isfinite(self.objective) and math.isfinite(self.their_objective)
         slack = self.tolerance * abs(self.their_objective)
-        return math.isfinite(self.objective) and self.objective <= self.their_objective + slack
+        return finite and self.objective <= self.their_objective + slack
 
     @property
     def verdict(self) -> str:
@@ -172,6 +177,8 @@ def race(case: Case, quick: bool = False, pairs: int = 5) -> Comparison:
     if work.naive is not None:
         results = []
         naive = seconds(lambda: results.append(work.naive()))
+        if naive < 1:
+            naive = statistics.median([naive, seconds(work.naive), seconds(work.naive)])
         naive_objective = float(work.objective(results[0]))
     return Comparison(
         case.name,
@@ -215,7 +222,7 @@ def peak_bytes(work: Callable[[], Any]) -> int | None:
 
 
 def curve(
-    build: Callable[[int], Callable[[], Any]], sizes: list[int], longest: float = 20.0
+    build: Callable[[int], Callable[[], Any]], sizes: list[int], longest: float = 60.0
 ) -> tuple[list[float], list[int | None]]:
     """Return the best of four times, of two where they are long, and the peak memory of each size.
 
@@ -231,14 +238,14 @@ def curve(
     return times, peaks
 
 
-def exponent(sizes: list[int], cost: list[float]) -> float:
+def exponent(sizes: list[int], cost: list[float]) -> float | None:
     """Fit the p of cost = c · size^p to the upper half, where fixed costs have faded.
 
     The upper half on the logarithmic axis: all sizes from the geometric mean of the ends, and
-    at least two; NaN of a single size.
+    at least three; None of fewer.
     """
-    if len(sizes) < 2:
-        return math.nan
+    if len(sizes) < 3:
+        return None
     sizes, cost = np.asarray(sizes, dtype=float), np.asarray(cost, dtype=float)
-    upper = sizes >= min(0.999 * math.sqrt(sizes[0] * sizes[-1]), sizes[-2])
+    upper = sizes >= min(0.999 * math.sqrt(sizes[0] * sizes[-1]), sizes[-3])
     return float(np.polyfit(np.log(sizes[upper]), np.log(cost[upper]), 1)[0])

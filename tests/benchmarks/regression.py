@@ -2,7 +2,7 @@
 
 The peer's Ridge is fitted once for each λ and its RidgeCV once for all; the textbook loop solves
 the normal equation afresh for each λ. The objective is what is minimised: ridge's, summed over the
-λs; the mean leave-one-out error; the sum of squares.
+λs; the mean leave-one-out error, from the weights and the λ that each returns; the sum of squares.
 """
 
 from collections.abc import Callable
@@ -57,17 +57,23 @@ def _leave_one_out(quick: bool) -> Race:
     data = linear_data(n, d, 0.5, np.random.default_rng(0))
     lams = np.logspace(-2, 4, 100)
 
-    def ours() -> tuple[np.ndarray, float]:
+    def ours() -> tuple[np.ndarray, float, float]:
         W, b = nb.ridge_path(data.X, data.y, lams)
-        errors = nb.leave_one_out_mse(data.X, data.y, lams)
-        best = errors.argmin()
-        return np.array([*W[best], b[best]]), errors[best]
+        best = nb.leave_one_out_mse(data.X, data.y, lams).argmin()
+        return W[best], b[best], lams[best]
 
-    def theirs() -> tuple[np.ndarray, float]:
+    def theirs() -> tuple[np.ndarray, float, float]:
         fit = RidgeCV(alphas=lams).fit(data.X, data.y)
-        return np.array([*fit.coef_, fit.intercept_]), -fit.best_score_
+        return fit.coef_, fit.intercept_, fit.alpha_
 
-    return Race(ours, theirs, objective=lambda result: float(result[1]))
+    def objective(result: tuple[np.ndarray, float, float]) -> float:
+        w, b, lam = result
+        centred = data.X - data.X.mean(axis=0)
+        H = centred @ np.linalg.solve(centred.T @ centred + lam * np.eye(d), centred.T)
+        left_out = (data.y - data.X @ w - b) / (1 - 1 / n - H.diagonal())
+        return float(np.mean(left_out**2))
+
+    return Race(ours, theirs, objective)
 
 
 def _least_squares(quick: bool) -> Race:

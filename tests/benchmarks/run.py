@@ -1,14 +1,15 @@
 """Run the comparisons against the peers, and write down what came out.
 
-usage: python tests/benchmarks/run.py [--quick] [--only NAME]   measures; writes build/bench/
-       python tests/benchmarks/run.py report                    copies that into README.md
+usage: python tests/benchmarks/run.py     measures everything; writes build/bench/
+       python tests/benchmarks/run.py [--quick] [--only NAME]   a trial; writes build/bench-trial/
+       python tests/benchmarks/run.py report    copies the last whole measurement into README.md
 """
 
 import os
 
-# One thread for everybody, unless the caller says otherwise; read when the libraries are loaded.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ.setdefault(variable, os.environ.get("OMP_NUM_THREADS", "1"))
+# One thread for everybody; read when the libraries are loaded.
+for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "RAYON"):
+    os.environ[f"{library}_THREADS" if "MAX" in library else f"{library}_NUM_THREADS"] = "1"
 
 import argparse
 import datetime
@@ -40,6 +41,7 @@ from common.plotting import COLOURS, use_style
 
 TOPICS = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - {"pairs", "run"})
 BUILD = ROOT / "build" / "bench"
+TRIAL = ROOT / "build" / "bench-trial"  # so that a trial leaves the last whole measurement alone
 REPORT = Path(__file__).parent / "report"  # what the README shows; results.json and the figures
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 
@@ -89,7 +91,6 @@ def machine() -> dict[str, str]:
     return {
         "processor": processor,
         "cores": str(os.cpu_count()),
-        "threads": os.environ["OMP_NUM_THREADS"],
         "system": platform.system(),
         "collection": _commit(),
         "Python": platform.python_version(),
@@ -104,7 +105,6 @@ def measure(found: dict[str, list], quick: bool) -> dict:
         "quick": quick,
         "machine": machine(),
         "digits": None,
-        "topics": {},
         "peers": {},
         "comparisons": [],
         "limits": [],
@@ -115,9 +115,6 @@ def measure(found: dict[str, list], quick: bool) -> dict:
     for kind, item in bar:
         bar.set_description(item.name[:50])
         peer = getattr(item, "peer", None)
-        topic = item.name.split(":")[0]
-        conditions = importlib.import_module(f"benchmarks.{topic}").__doc__ or ""
-        results["topics"][topic] = inspect.cleandoc(conditions)
         if installed(peer):
             results["peers"][peer] = installed(peer)
         elif peer:
@@ -129,20 +126,19 @@ def measure(found: dict[str, list], quick: bool) -> dict:
                 asdict(done)
                 | {"ratio": done.ratio, "comparable": done.comparable, "verdict": done.verdict}
             )
-        elif kind == "limits":
-            row = {"name": item.name, "unit": item.unit, "goal": item.goal}
-            measured = item.measure(quick)
-            results["limits"].append(row | {"measured": measured, "reached": measured <= item.goal})
+        elif kind == "limits" and (installed(peer) or not peer):
+            row = {"name": item.name, "unit": item.unit, "goal": None if quick else item.goal}
+            results["limits"].append(row | {"measured": item.measure(quick)})
         elif kind == "growths":
             results["growths"].append(grow(item, quick))
-        if topic == "classification":
+        if item.name.startswith("classification:") and not results["digits"]:
             results["digits"] = {"mnist": "MNIST", "strokes": "drawn"}[mnist_pair().source]
     return results
 
 
 def grow(item: Growth, quick: bool) -> dict:
     """Measure one growth curve, the peer's where it is installed, and the textbook loop's."""
-    sizes = item.sizes[: max(2, len(item.sizes) // 2)] if quick else item.sizes
+    sizes = item.sizes[:3] if quick else item.sizes
     ways = {"this collection": item.build}
     if installed(item.peer):
         ways[f"{item.peer} {installed(item.peer)}"] = item.build_peer
@@ -150,9 +146,7 @@ def grow(item: Growth, quick: bool) -> dict:
     lines = []
     for name, build in ways.items():
         times, peaks = curve(build, sizes)
-        measured = sizes[: len(times)]
-        lines.append({"name": name, "sizes": measured, "seconds": times, "bytes": peaks})
-        lines[-1]["exponent"] = exponent(measured, times)
+        lines.append({"name": name, "sizes": sizes[: len(times)], "seconds": times, "bytes": peaks})
     return {"name": item.name, "variable": item.variable, "lines": lines}
 
 
@@ -163,6 +157,22 @@ def duration(s: float) -> str:
     return f"{value:.0f} {unit}" if value >= 10 else f"{value:.2g} {unit}"
 
 
+def costs(line: dict) -> tuple[list, list]:
+    """Return sizes, and time in s and peak memory in MB of these sizes, as far as known."""
+    # The system counts pages, and tells nothing apart below a tenth of a megabyte.
+    known = [
+        (n, b / 1e6) for n, b in zip(line["sizes"], line["bytes"], strict=True) if b and b > 1e5
+    ]
+    return [line["sizes"], [n for n, _ in known]], [line["seconds"], [b for _, b in known]]
+
+
+def _exponent(sizes: list, cost: list) -> str:
+    if not sizes:
+        return ": below 0.1 MB"
+    power = exponent(sizes, cost)
+    return "" if power is None else f": exponent {power:.2f}"
+
+
 def figure(row: dict, path: Path) -> None:
     """Draw time and peak memory against the size, both axes logarithmic."""
     use_style()
@@ -170,20 +180,15 @@ def figure(row: dict, path: Path) -> None:
     looks = {"textbook loop": ("grey", "^"), "this collection": ("blue", "o")}
     for line in reversed(row["lines"]):  # ours last, on top
         colour, marker = looks.get(line["name"], ("vermilion", "s"))
-        style = {"color": COLOURS[colour], "marker": marker}
-        label = f"{line['name']}: exponent {line['exponent']:.2f}"
-        axes[0].loglog(line["sizes"], line["seconds"], label=label, **style)
-        # Below a tenth of a megabyte the system does not tell them apart; None: it cannot say.
-        peaks = [None if b is None or b < 1e5 else b / 1e6 for b in line["bytes"]]
-        known = [(n, b) for n, b in zip(line["sizes"], peaks, strict=True) if b]
-        if known:
-            axes[1].loglog(*zip(*known, strict=True), **style)
+        for ax, sizes, cost in zip(axes, *costs(line), strict=True):
+            label = f"{line['name']}{_exponent(sizes, cost)}"
+            ax.loglog(sizes, cost, color=COLOURS[colour], marker=marker, label=label)
     axes[0].set(xlabel=row["variable"], ylabel="time (s)", title=row["name"])
     axes[1].set(xlabel=row["variable"], ylabel="peak memory (MB)")
-    axes[0].legend(loc="upper left")
-    # Room for the legend above the curves.
-    low, high = axes[0].get_ylim()
-    axes[0].set_ylim(low, high * (high / low) ** 0.5)
+    for ax in axes:
+        ax.legend(loc="upper left", fontsize="small")
+        low, high = ax.get_ylim()  # room for the legend above the curves
+        ax.set_ylim(low, high * (high / low) ** 0.5)
     fig.savefig(path, metadata={"Software": None})
     plt.close(fig)
 
@@ -219,75 +224,93 @@ def _naive(row: dict, ours: float) -> str:
 
 
 def _limit(row: dict) -> str:
-    unit = f" {row['unit']}".rstrip()
+    unit, measured, goal = f" {row['unit']}".rstrip(), row["measured"], row["goal"]
     cells = [
         row["name"].split(": ", 1)[1],
-        f"{row['measured']:.4g}{unit}",
-        f"{row['goal']:.4g}{unit}",
-        "reached" if row["reached"] else "missed",
+        "not measurable here" if measured is None else f"{measured:.4g}{unit}",
+        "none" if goal is None else f"{goal:.4g}{unit}",
+        "" if None in (measured, goal) else "reached" if measured <= goal else "missed",
     ]
     return "| " + " | ".join(cells) + " |"
 
 
-def markdown(results: dict) -> str:
-    """Return the report: what it was measured on, the tables, the figures by relative path."""
+HOW_TO_READ = """\
+Two numbers with a stroke between them are ours / the peer's. A ratio is our time over the peer's,
+the median of five pairs with its range: below one the notebook's version took less. The column
+after the goal holds what both are rated by, lower is better; where ours is worse by more than the
+share in the column's head, the row says "not comparable", however fast it was. The *textbook
+loop* is the plain form of the same algorithm, which stands in the notebook beside the fast one:
+how many times as long as ours it takes, left blank where it was not run. In the figures time and
+memory (what the work adds to its input) grow with the problem, on logarithmic axes, with exponents
+fitted to the upper half of each line.
+"""
+
+
+def markdown(results: dict, figures: str = "") -> str:
+    """Return the report: what it was measured on, the tables, the figures in folder `figures`."""
     where = results["machine"]
     versions = {n: where[n] for n in ("Python", "numpy", "scipy", "torch")} | results["peers"]
     versions = ", ".join(f"{name} {number}" for name, number in versions.items())
     lines = [
-        f"Measured on {results['date']}: {where['processor']}, {where['cores']} cores, "
-        f"{where['threads']} thread{'s' if where['threads'] != '1' else ''} each, "
-        f"{where['system']}; {versions}; this collection {where['collection']}."
+        f"Measured on {results['date']}: {where['processor']}, {where['cores']} cores, one thread "
+        f"each, {where['system']}; {versions}; this collection {where['collection']}."
         + (f" Digits: {results['digits']}." if results["digits"] else "")
         + (" Small sizes, for a trial: the goals don't apply." if results["quick"] else ""),
         "",
+        HOW_TO_READ,
     ]
-    for topic, conditions in sorted(results["topics"].items()):
-        lines += [f"### {topic.capitalize()}", "", conditions, ""]
-        mine = {
-            kind: [row for row in results[kind] if row["name"].startswith(f"{topic}:")]
-            for kind in ("comparisons", "limits", "growths")
-        }
-        kinds = [(row["peer"], row["rated_by"]) for row in mine["comparisons"]]
-        for peer, rated_by in dict.fromkeys(kinds):
+    kinds = ("comparisons", "limits", "growths")
+    names = [row["name"] for kind in kinds for row in results[kind]]
+    for topic in sorted({name.split(":")[0] for name in names}):
+        conditions = importlib.import_module(f"benchmarks.{topic}").__doc__ or ""
+        lines += [f"### {topic.capitalize()}", "", inspect.cleandoc(conditions), ""]
+        compared, limited, grown = (
+            [row for row in results[kind] if row["name"].startswith(f"{topic}:")] for kind in kinds
+        )
+        tables = [(row["peer"], row["rated_by"], row["tolerance"]) for row in compared]
+        for peer, rated_by, tolerance in dict.fromkeys(tables):
+            share = f" (within {tolerance:g})" if tolerance else ""
             lines += [
-                f"| against {peer} | time | ratio (range) | goal | {rated_by} | textbook loop |",
+                f"| against {peer} | time | ratio (range) | goal | {rated_by}{share} "
+                "| textbook loop |",
                 "| --- | --- | --- | --- | --- | --- |",
                 *(
                     _comparison(row)
-                    for row, kind in zip(mine["comparisons"], kinds, strict=True)
-                    if kind == (peer, rated_by)
+                    for row, table in zip(compared, tables, strict=True)
+                    if table == (peer, rated_by, tolerance)
                 ),
                 "",
             ]
-        if mine["limits"]:
+        if limited:
             lines += [
                 "| what | measured | limit | verdict |",
                 "| --- | --- | --- | --- |",
-                *map(_limit, mine["limits"]),
+                *map(_limit, limited),
                 "",
             ]
-        for row in mine["growths"]:
-            lines += [f"![{alternative(row)}]({slug(row['name'])}.png)", ""]
+        for row in grown:
+            lines += [f"![{alternative(row)}]({figures}{slug(row['name'])}.png)", ""]
     for row in results["skipped"]:
-        lines += [f"Skipped, {row['peer']} is not installed: {row['name']}.", ""]
+        lines += [f"Not measured, as {row['peer']} is not installed: {row['name']}.", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def alternative(row: dict) -> str:
     """Return the text alternative of a growth figure."""
-    sizes = row["lines"][0]["sizes"]
-    decades = math.log10(sizes[-1] / sizes[0])
-    exponents = ", ".join(f"{line['name']} {line['exponent']:.2f}" for line in row["lines"])
-    return (
-        f"{row['name']}: time and peak memory against {row['variable']} "
-        f"over {decades:.1f} decades; fitted exponents of the time: {exponents}"
+    parts = []
+    for line in row["lines"]:
+        decades = math.log10(line["sizes"][-1] / line["sizes"][0])
+        (sizes, _), (seconds, _) = costs(line)
+        parts.append(f"{line['name']} over {decades:.1f} decades{_exponent(sizes, seconds)}")
+    return f"{row['name']}: time and peak memory against {row['variable']}; time of " + ", ".join(
+        parts
     )
 
 
 def write(results: dict, folder: Path) -> None:
-    """Write results.json, report.md and one figure for each growth curve."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write results.json, report.md and one figure for each growth curve, and nothing else."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
     (folder / "results.json").write_text(text, encoding="utf-8")
     (folder / "report.md").write_text(markdown(results), encoding="utf-8")
@@ -297,27 +320,35 @@ def write(results: dict, folder: Path) -> None:
 
 def section(results: dict) -> str:
     """Return the README's performance section, markers included."""
-    body = markdown(results).replace("](", f"]({REPORT.relative_to(ROOT).as_posix()}/")
-    return f"{START}\n{body}{END}"
+    return f"{START}\n{markdown(results, f'{REPORT.relative_to(ROOT).as_posix()}/')}{END}"
 
 
 def report() -> None:
-    """Copy the last complete measurement into the README and beside this file."""
+    """Copy the last whole measurement into the README and beside this file.
+
+    Where none was made here, the one that is stored beside this file, whose words may have changed.
+    """
+    last = BUILD if (BUILD / "results.json").exists() else REPORT
     try:
-        results = json.loads((BUILD / "results.json").read_text(encoding="utf-8"))
+        results = json.loads((last / "results.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SystemExit(f"{BUILD / 'results.json'} is missing: run `make bench` first") from None
-    found = collect("")
-    measured = sum(len(results[key]) for key in ("comparisons", "limits", "growths"))
-    if results["quick"] or results["skipped"] or measured < sum(map(len, found.values())):
+    expected = {item.name for items in collect("").values() for item in items}
+    kinds = ("comparisons", "limits", "growths")
+    found = {row["name"] for kind in kinds for row in results[kind]}
+    if results["quick"] or results["skipped"] or found != expected:
         raise SystemExit(
             "only a whole `make bench`, neither quick nor with skips, goes into the README"
+        )
+    if results["machine"]["collection"].endswith("-dirty"):
+        raise SystemExit(
+            "commit first, then measure: the README names the commit that was measured"
         )
     readme = ROOT / "README.md"
     before, rest = readme.read_text(encoding="utf-8").split(START)
     after = rest.split(END)[1]
-    shutil.rmtree(REPORT, ignore_errors=True)
-    shutil.copytree(BUILD, REPORT, ignore=shutil.ignore_patterns("report.md"))
+    write(results, REPORT)
+    (REPORT / "report.md").unlink()
     readme.write_text(before + section(results) + after, encoding="utf-8")
 
 
@@ -333,12 +364,11 @@ def main() -> None:
     if options.command == "report":
         report()
         return
-    found = collect(options.only)
-    results = measure(found, options.quick)
-    shutil.rmtree(BUILD, ignore_errors=True)  # not before: a run that was broken off loses nothing
-    write(results, BUILD)
+    results = measure(collect(options.only), options.quick)
+    folder = TRIAL if options.quick or options.only else BUILD
+    write(results, folder)
     print(markdown(results))
-    print(f"written to {BUILD.relative_to(ROOT)}/")
+    print(f"written to {folder.relative_to(ROOT)}/")
 
 
 if __name__ == "__main__":
