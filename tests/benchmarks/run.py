@@ -34,6 +34,7 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 from benchmarks.pairs import Growth, curve, exponent, race
+from matplotlib.ticker import NullFormatter
 from tqdm import tqdm
 
 from common.data import mnist_pair
@@ -187,6 +188,8 @@ def figure(row: dict, path: Path) -> None:
     axes[1].set(xlabel=row["variable"], ylabel="peak memory (MB)")
     for ax in axes:
         ax.legend(loc="upper left", fontsize="small")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_minor_formatter(NullFormatter())  # they would lie on top of each other
         low, high = ax.get_ylim()  # room for the legend above the curves
         ax.set_ylim(low, high * (high / low) ** 0.5)
     fig.savefig(path, metadata={"Software": None})
