@@ -272,7 +272,7 @@ def test_what_the_conditions_say_of_the_outcome_is_so():
         if "K-means" in row["name"]:
             ours, theirs = row["lines"][:2]
             assert theirs["seconds"][-1] < ours["seconds"][-1]
-    # "slower than its compiled peer ... with few points or with many medoids"
+    # "slower than its compiled peer with few points or with many medoids"; else "faster"
     medoids = {name: row["ratio"] for name, row in compared.items() if "K-medoids" in name}
     assert min(ratio for name, ratio in medoids.items() if "n = 1,000" in name) > 1
     assert medoids["clustering: K-medoids, n = 3,000, k = 64"] > 1

@@ -12,9 +12,8 @@ Two things make K-means fast here: equal colours count once, and margins tell wh
 have changed their centroid, more and more of them from iteration to iteration. The growth curves
 take both away, with random colours and only the first ten iterations; there scikit-learn is faster.
 
-K-medoids is slower than its compiled peer where a swap is little work, with few points or with many
-medoids: one there takes no longer than the calls of NumPy's functions in ours take alone. With
-more points and fewer medoids, the arithmetic outweighs the calls.
+K-medoids is slower than its compiled peer with few points or with many medoids, where a swap is so
+little work that calling NumPy's functions counts; with more points and fewer medoids it is faster.
 """
 
 import functools

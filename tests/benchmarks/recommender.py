@@ -70,20 +70,21 @@ def against_surprise(table, rank: int, lr: float, falling: bool):
             of_item[i].append((u, r))
         trainset = Trainset(of_user, of_item, n, m, half, (-np.inf, np.inf), {}, {})
 
-        def ours():
+        def begin():
             rng = np.random.default_rng(0)
             start = nb.start_model(users, items, ratings, (n, m), rank, True, rng)
             start.P[:] = SPREAD * rng.standard_normal((n, rank))
             start.Q[:] = SPREAD * rng.standard_normal((m, rank))
+            return start, rng
+
+        def ours():
+            start, rng = begin()
             rates = first_to_last(nb, lr) if falling else lr
             options = {"rank": rank, "epochs": EPOCHS, "lr": rates, "reg": REG, "rng": rng}
             return nb.factorize(users, items, ratings, (n, m), start=start, **options)
 
         def naive():
-            rng = np.random.default_rng(0)
-            model = nb.start_model(users, items, ratings, (n, m), rank, True, rng)
-            model.P[:] = SPREAD * rng.standard_normal((n, rank))
-            model.Q[:] = SPREAD * rng.standard_normal((m, rank))
+            model, rng = begin()
             for rate in first_to_last(nb, lr) if falling else [lr] * EPOCHS:
                 nb.sgd_loop(users, items, ratings, model, rng.permutation(half), rate, REG)
             return model

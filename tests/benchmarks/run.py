@@ -8,8 +8,8 @@ usage: python tests/benchmarks/run.py     measures everything; writes build/benc
 import os
 
 # One thread for everybody; read when the libraries are loaded.
-for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "RAYON"):
-    os.environ[f"{library}_THREADS" if "MAX" in library else f"{library}_NUM_THREADS"] = "1"
+for what in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "RAYON_NUM"):
+    os.environ[f"{what}_THREADS"] = "1"
 
 import argparse
 import datetime
@@ -169,7 +169,7 @@ def costs(line: dict) -> tuple[list, list]:
 
 def _exponent(sizes: list, cost: list) -> str:
     if not sizes:
-        return ": below 0.1 MB"
+        return ": none seen above 0.1 MB"
     power = exponent(sizes, cost)
     return "" if power is None else f": exponent {power:.2f}"
 
@@ -238,6 +238,9 @@ def _limit(row: dict) -> str:
 
 
 HOW_TO_READ = """\
+Both sides work on the same input and on one thread, in turns within one run, from the same start
+and with the same stopping rule where both have one; each topic says where they differ.
+
 Two numbers with a stroke between them are ours / the peer's. A ratio is our time over the peer's,
 the median of five pairs with its range: below one the notebook's version took less. The column
 after the goal holds what both are rated by, lower is better; where ours is worse by more than the
