@@ -15,7 +15,7 @@ help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
 
 run: $(VENV)/ready      ## execute the four notebooks, write HTML pages to build/, print a table
-	@$(BIN)/python tests/notebooks.py run
+	@$(BIN)/python -m tools.execute run
 
 test: lint              ## everything that proves the collection: lint, unit tests, strict nbval
 	@TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env
@@ -27,22 +27,22 @@ test-lab: $(VENV)/lab $(VENV)/site  ## JupyterLab and the website in Chromium; p
 	@$(BIN)/python -m pytest -m lab -rs tests
 
 site: $(VENV)/site      ## build the website from the stored outputs into build/site/
-	@$(BIN)/python docs/build.py
+	@$(BIN)/python -m tools.site
 
 check:           ## say what is missing here, or in a version that was not tested
-	@$$(test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON)) -m common.check
+	@$$(test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON)) -m common.environment
 
 lab: $(VENV)/ready      ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyterlab regression/linear_vs_ridge.ipynb
 
 bench: $(VENV)/bench    ## time everything against the peers (BENCH="--quick", BENCH="--only photo")
-	@$(BIN)/python tests/benchmarks/run.py $(BENCH)
+	@$(BIN)/python -m benchmarks.run $(BENCH)
 
 bench-report: $(VENV)/bench  ## copy the last whole `make bench` into README.md
-	@$(BIN)/python tests/benchmarks/run.py report
+	@$(BIN)/python -m benchmarks.run report
 
 refresh: $(VENV)/ready  ## re-execute the notebooks in place; a refresh without a change changes nothing
-	@$(BIN)/python tests/notebooks.py refresh
+	@$(BIN)/python -m tools.execute refresh
 
 lint: $(VENV)/ready     ## check style and formatting of modules and notebooks
 	@$(BIN)/python -m ruff check .

@@ -1,14 +1,11 @@
-"""Sphinx configuration of the website; `make site` builds it from the copy that build.py makes."""
+"""Sphinx configuration of the website; tools/site.py makes the copy that it is built from."""
 
 import sys
-import tomllib
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from build import ROOT, mathjax
-
-address = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-address = address["project"]["urls"]["Repository"]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tools.project import ADDRESS
+from tools.site import mathjax
 
 project = "Machine Learning Algorithms from Scratch"
 author = "The contributors"
@@ -34,7 +31,7 @@ html_show_sphinx = False
 html_use_index = False  # no definition is indexed
 html_copy_source = True  # what the download button gives
 html_theme_options = {
-    "repository_url": address,
+    "repository_url": ADDRESS,
     "repository_branch": "main",
     "path_to_docs": "",
     "use_repository_button": True,

@@ -4,9 +4,9 @@ import json
 
 import pytest
 from hypothesis import settings
-from notebooks import NOTEBOOKS
 
 from common import evidence, plotting
+from tools.project import NOTEBOOKS
 
 # A slow, busy machine must not fail a test, and a failure must come back on the next run.
 settings.register_profile("collection", deadline=None, derandomize=True, max_examples=50)

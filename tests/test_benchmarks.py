@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import pairs, run
-from benchmarks.pairs import Case, Comparison, Growth, Limit, Race
+
+from benchmarks import measure, run
+from benchmarks.measure import Case, Comparison, Growth, Limit, Race
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,7 +47,7 @@ def test_both_are_called_in_turns_after_a_warm_up_and_the_textbook_loop_after_th
         objective=lambda result: 1.0,
         naive=lambda: calls.append("naive"),
     )
-    result = pairs.race(case(build=lambda quick: race), pairs=3)
+    result = measure.race(case(build=lambda quick: race), pairs=3)
     assert calls == ["ours", "theirs"] * 4 + ["naive"] * 3  # once if it took long
     assert len(result.ours) == len(result.theirs) == len(result.ratios) == 3
     assert result.naive > 0
@@ -62,8 +63,8 @@ def test_the_ratio_is_the_median_over_the_pairs():
 
 
 def test_the_goals_are_those_of_the_whole_sizes():
-    assert pairs.race(case(goal=1e9)).verdict == "reached"
-    assert pairs.race(case(goal=1e9), quick=True).verdict == "for reference"
+    assert measure.race(case(goal=1e9)).verdict == "reached"
+    assert measure.race(case(goal=1e9), quick=True).verdict == "for reference"
 
 
 def test_without_a_goal_a_time_is_for_reference_but_a_worse_result_still_not_comparable():
@@ -91,31 +92,31 @@ def test_a_negative_objective_has_the_same_tolerance():
     assert not comparison(objective=-0.99, their_objective=-1.0).comparable
 
 
-@pytest.mark.skipif(pairs.peak_bytes(lambda: None) is None, reason="the system cannot say")
+@pytest.mark.skipif(measure.peak_bytes(lambda: None) is None, reason="the system cannot say")
 def test_peak_memory_is_that_of_the_work_whatever_it_frees():
     size = 50_000_000
     kept = np.ones(size // 8)  # what was there before doesn't count
-    peak = pairs.peak_bytes(lambda: np.ones(size // 8).sum())
+    peak = measure.peak_bytes(lambda: np.ones(size // 8).sum())
     assert 0.9 * size < peak < 1.3 * size
-    assert pairs.peak_bytes(lambda: None) < 0.1 * size
+    assert measure.peak_bytes(lambda: None) < 0.1 * size
     assert kept[0] == 1
 
 
 def test_the_exponent_is_fitted_to_the_upper_half():
     sizes = [10, 100, 1_000, 10_000, 100_000]
     cost = [5, 5, 1_000**1.5, 10_000**1.5, 100_000**1.5]
-    assert pairs.exponent(sizes, cost) == pytest.approx(1.5)
+    assert measure.exponent(sizes, cost) == pytest.approx(1.5)
 
 
 def test_two_sizes_have_no_exponent_and_three_always_have():
-    assert pairs.exponent([10, 100], [0.5, 5.0]) is None
-    assert pairs.exponent([10, 30, 100], [0.1, 0.3, 1.0]) == pytest.approx(1)
+    assert measure.exponent([10, 100], [0.5, 5.0]) is None
+    assert measure.exponent([10, 30, 100], [0.1, 0.3, 1.0]) == pytest.approx(1)
     # Only one size is in the upper half, and one of three points would be no fit.
-    assert pairs.exponent([1, 10, 20, 10_000], [9, 10, 20, 10_000]) == pytest.approx(1)
+    assert measure.exponent([1, 10, 20, 10_000], [9, 10, 20, 10_000]) == pytest.approx(1)
 
 
 def test_a_curve_ends_with_the_first_size_that_takes_too_long():
-    times, peaks = pairs.curve(lambda n: lambda: time.sleep(n / 100), [1, 2, 5, 9], longest=0.04)
+    times, peaks = measure.curve(lambda n: lambda: time.sleep(n / 100), [1, 2, 5, 9], longest=0.04)
     assert len(times) == len(peaks) == 3
 
 
@@ -141,18 +142,18 @@ def topic(monkeypatch, tmp_path):
     ]
     monkeypatch.setitem(sys.modules, "benchmarks.topic", module)
     monkeypatch.setattr(run, "TOPICS", ("topic",))
-    monkeypatch.setattr(pairs.gc, "collect", lambda: None)  # slow, with all that the tests import
+    monkeypatch.setattr(measure.gc, "collect", lambda: None)  # slow, with all that the tests import
     monkeypatch.setattr(run, "ROOT", tmp_path)
-    monkeypatch.setattr(run, "BUILD", tmp_path / "build" / "bench")
+    monkeypatch.setattr(run, "WHOLE", tmp_path / "build" / "bench")
     monkeypatch.setattr(run, "TRIAL", tmp_path / "build" / "bench-trial")
-    monkeypatch.setattr(run, "REPORT", tmp_path / "report")
+    monkeypatch.setattr(report, "REPORT", tmp_path / "report")
     return module
 
 
 def bench(monkeypatch, *arguments) -> dict:
     monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
     run.main()
-    folder = run.TRIAL if arguments else run.BUILD
+    folder = run.TRIAL if arguments else run.WHOLE
     return json.loads((folder / "results.json").read_text(encoding="utf-8"))
 
 
@@ -167,7 +168,7 @@ def test_a_run_measures_everything_and_names_what_it_skipped(topic, monkeypatch,
     assert results["peers"] == {"numpy": np.__version__}
     names = [line["name"] for line in results["growths"][0]["lines"]]
     assert names == ["this collection", f"numpy {np.__version__}", "textbook loop"]
-    assert (run.BUILD / "topic-sum.png").read_bytes().startswith(b"\x89PNG")
+    assert (run.WHOLE / "topic-sum.png").read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
     for name in ("absent", "absent limit"):
         assert f"Not measured, as no-such-distribution is not installed: topic: {name}." in printed
@@ -178,26 +179,26 @@ def test_a_run_measures_everything_and_names_what_it_skipped(topic, monkeypatch,
 
 def test_a_textbook_loop_that_ends_worse_has_no_ratio():
     row = {"naive": 500.0, "naive_objective": 2.0, "objective": 2.0, "tolerance": 0.0}
-    assert run._naive(row, 4.0) == "125 ×"
-    assert run._naive(row, 100.0) == "5 ×"
+    assert report._naive(row, 4.0) == "125 ×"
+    assert report._naive(row, 100.0) == "5 ×"
     for worse in (2.1, float("nan")):
-        assert run._naive(row | {"naive_objective": worse}, 1.0) == "not comparable"
+        assert report._naive(row | {"naive_objective": worse}, 1.0) == "not comparable"
 
 
 def test_only_and_quick(topic, monkeypatch, capsys):
-    run.BUILD.mkdir(parents=True)
+    run.WHOLE.mkdir(parents=True)
     results = bench(monkeypatch, "--quick", "--only", "MEMORY")
     assert results["quick"] is True
     assert results["comparisons"] == results["growths"] == []
     assert "| memory | 1 MB | none |  |" in capsys.readouterr().out
-    assert list(run.BUILD.iterdir()) == []  # a trial leaves the last whole measurement alone
+    assert list(run.WHOLE.iterdir()) == []  # a trial leaves the last whole measurement alone
     with pytest.raises(SystemExit, match=r"--only nothing.*\n.*topic: work"):
         bench(monkeypatch, "--only", "nothing")
 
 
 def test_only_a_whole_measurement_goes_into_the_readme(topic, monkeypatch, tmp_path):
     readme = tmp_path / "README.md"
-    text = f"before\n{run.START}\nold\n{run.END}\nafter\n"
+    text = f"before\n{report.START}\nold\n{report.END}\nafter\n"
     readme.write_text(text, encoding="utf-8")
     with pytest.raises(SystemExit, match="make bench"):
         run.report()
@@ -215,18 +216,18 @@ def test_only_a_whole_measurement_goes_into_the_readme(topic, monkeypatch, tmp_p
     results = bench(monkeypatch)
     run.report()
     written = readme.read_text(encoding="utf-8")
-    assert written == f"before\n{run.section(results)}\nafter\n"
+    assert written == f"before\n{report.section(results)}\nafter\n"
     assert "](report/topic-sum.png)" in written
-    assert (run.REPORT / "topic-sum.png").exists()
-    assert json.loads((run.REPORT / "results.json").read_text(encoding="utf-8")) == results
+    assert (report.REPORT / "topic-sum.png").exists()
+    assert json.loads((report.REPORT / "results.json").read_text(encoding="utf-8")) == results
 
 
 def test_the_modules_say_what_they_compare_without_measuring():
     for topic in run.TOPICS:
-        assert (ROOT / "tests" / "benchmarks" / f"{topic}.py").exists()
+        assert (ROOT / "benchmarks" / f"{topic}.py").exists()
     found = run.collect("")
     names = [item.name for items in found.values() for item in items]
-    assert len({run.slug(name).lower() for name in names}) == len(names)
+    assert len({report.slug(name).lower() for name in names}) == len(names)
     assert all(name.split(":")[0] in run.TOPICS for name in names)
     for item in found["growths"]:
         assert item.sizes == sorted(item.sizes)
@@ -236,13 +237,13 @@ def test_the_modules_say_what_they_compare_without_measuring():
 
 def test_the_readme_says_what_was_measured_and_nothing_else():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    stored = run.REPORT / "results.json"
+    stored = report.REPORT / "results.json"
     if not stored.exists():
-        assert f"{run.START}\nNot measured yet.\n{run.END}" in readme
+        assert f"{report.START}\nNot measured yet.\n{report.END}" in readme
         return
     results = json.loads(stored.read_text(encoding="utf-8"))
-    assert run.section(results) in readme
-    for figure in re.findall(r"!\[.*?\]\((tests/.*?)\)", readme):
+    assert report.section(results) in readme
+    for figure in re.findall(r"!\[.*?\]\((benchmarks/.*?)\)", readme):
         assert (ROOT / figure).exists()
     found = run.collect("")
     for kind, key in (("cases", "comparisons"), ("limits", "limits"), ("growths", "growths")):
@@ -262,7 +263,7 @@ def test_the_readme_says_what_was_measured_and_nothing_else():
 
 
 def test_what_the_conditions_say_of_the_outcome_is_so():
-    stored = run.REPORT / "results.json"
+    stored = report.REPORT / "results.json"
     if not stored.exists():
         pytest.skip("nothing was measured yet")
     results = json.loads(stored.read_text(encoding="utf-8"))
@@ -286,6 +287,6 @@ def test_every_library_has_one_thread():
         "import os; from benchmarks import run; print(*(os.environ[v] for v in sorted(os.environ)"
     )
     code += " if v.endswith('_THREADS')))"
-    env = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "OPENBLAS_NUM_THREADS": "4"}
+    env = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "4"}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert set(done.stdout.split()) == {"1"}, done.stderr

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from notebooks import algorithms
 from scipy import optimize, stats
 from torch.utils.flop_counter import FlopCounterMode
 
-from common.data import stroke_digits
+from common.synthetic import stroke_digits
+from tools.notebooks import algorithms
 
 nb = algorithms("classification")
 GRADIENTS = {

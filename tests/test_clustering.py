@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from notebooks import algorithms
 
-from common.data import photo
+from common.photos import photo
+from tools.notebooks import algorithms
 
 nb = algorithms("clustering")
 

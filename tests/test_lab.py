@@ -9,7 +9,8 @@ import shutil
 
 import browser
 import pytest
-from notebooks import BUILD, NOTEBOOKS, ROOT
+
+from tools.project import BUILD, NOTEBOOKS, ROOT
 
 SHOTS = BUILD / "lab"
 LOOKS = [("JupyterLab Light", 1440), ("JupyterLab Dark", 1024)]

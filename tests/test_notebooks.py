@@ -7,9 +7,11 @@ import json
 import re
 
 import nbformat
-import notebooks
 import pytest
-from notebooks import NOTEBOOKS, ROOT, evidence, fingerprint
+
+from tools import execute, notebooks, pages, project
+from tools.notebooks import evidence, fingerprint
+from tools.project import NOTEBOOKS, ROOT
 
 REASON = "ignore_reason"
 
@@ -33,7 +35,7 @@ def outputs(cells, kind):
 
 def test_format_is_valid_and_neutral(path, notebook):
     nbformat.validate(nbformat.reads(json.dumps(notebook), as_version=4))
-    assert notebook["metadata"]["kernelspec"] == notebooks.KERNELSPEC
+    assert notebook["metadata"]["kernelspec"] == execute.KERNELSPEC
     assert notebook["metadata"]["language_info"] == {"name": "python"}
     ids = [cell["id"] for cell in notebook["cells"]]
     assert len(set(ids)) == len(ids)
@@ -169,7 +171,7 @@ def test_what_fails_is_named(tmp_path):
         little_notebook(tmp_path, "breaks", good, "1 / 0", "evidence.show()"),
         little_notebook(tmp_path, "bare", "pass"),
     ]
-    holds, fails, breaks, bare = notebooks.execute_all(paths)
+    holds, fails, breaks, bare = execute.execute_all(paths)
     assert holds.failures == []
     assert "evidence: error" in fails.failures
     assert breaks.failures[0] == "ZeroDivisionError: division by zero"
@@ -187,7 +189,7 @@ def test_the_page_needs_no_other_file():
         nbformat.v4.new_markdown_cell(text),
         nbformat.v4.new_code_cell("draw()", outputs=[picture]),
     ]
-    page = notebooks.to_html(nbformat.v4.new_notebook(cells=cells), "title")
+    page = pages.to_html(nbformat.v4.new_notebook(cells=cells), "title")
     assert re.search(r'<img\s+alt="a &lt; b"\s+src="data:image/png;base64,iVBORw0="', page)
     assert "<title>title</title>" in page
     assert page.count("<math") == 2
@@ -204,11 +206,11 @@ def test_refresh_without_a_change_keeps_what_may_vary_and_nothing_else(path):
     )
     drawn.data["image/png"] = "other pixels"
     new.metadata["language_info"]["version"] = "3.99"
-    notebooks.normalise(new, stored)
+    execute.normalise(new, stored)
     assert nbformat.writes(new) == nbformat.writes(stored)
     strict = next(c for c in new.cells if c.get("outputs") and not c.metadata.get("tags"))
     strict.outputs = []
-    notebooks.normalise(new, stored)
+    execute.normalise(new, stored)
     assert nbformat.writes(new) != nbformat.writes(stored)
 
 
@@ -218,13 +220,13 @@ def test_refresh_after_a_change_takes_the_new_outputs(path):
     next(c for c in new.cells if c.cell_type == "code").source += "\n"
     free = next(c for c in new.cells if "nbval-ignore-output" in c.metadata.get("tags", []))
     free.outputs = [nbformat.v4.new_output("stream", text="another time")]
-    notebooks.normalise(new, stored)
+    execute.normalise(new, stored)
     assert free.outputs[0].text == "another time"
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     target = tmp_path / "a" / "b.txt"
-    notebooks.write(target, "one\n")
+    project.write(target, "one\n")
     with pytest.raises(UnicodeEncodeError):
-        notebooks.write(target, "half \ud800")
+        project.write(target, "half \ud800")
     assert target.read_text() == "one\n"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from notebooks import NOTEBOOKS, ROOT
 from packaging.requirements import Requirement
+
+from tools.project import NOTEBOOKS, ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESS = PYPROJECT["urls"]["Repository"]

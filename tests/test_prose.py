@@ -3,12 +3,13 @@
 import json
 import re
 
+from common import digits, synthetic
 import numpy as np
 import pytest
-from benchmarks import run
-from notebooks import NOTEBOOKS, ROOT, algorithms
 
-import common.data
+from benchmarks import run
+from tools.notebooks import algorithms
+from tools.project import NOTEBOOKS, ROOT
 
 UNIT = re.compile(
     r" ?(×|(times (faster|as|the)|fold|s|ms|seconds|minutes|errors|dB|MB|GB|faster|slower)\b)"
@@ -75,7 +76,7 @@ def test_a_number_in_prose_stands_in_the_code_or_in_an_output(notebook):
 
 
 def test_a_number_in_the_readme_stands_in_a_notebook_or_in_the_projects_settings():
-    files = ["pyproject.toml", "Makefile", "tests/notebooks.py", "common/data.py"]
+    files = ["pyproject.toml", "Makefile", "tools/execute.py", "common/digits.py", "common/photos.py"]
     settings = "".join((ROOT / file).read_text(encoding="utf-8") for file in files)
     outputs = "".join(printed(json.loads(path.read_text(encoding="utf-8"))) for path in NOTEBOOKS)
     assert unbacked((ROOT / "README.md").read_text(encoding="utf-8"), settings, outputs) == []
@@ -139,7 +140,7 @@ def test_every_exercise_has_a_folded_solution(notebook):
 def test_the_checks_in_the_solutions_hold(path, notebook, k):
     code = solutions(notebook)[k] if k < len(solutions(notebook)) else pytest.skip("has three")
     assert re.search(r"^\s*assert ", code, flags=re.MULTILINE)
-    public = {name: getattr(common.data, name) for name in dir(common.data) if name[0] != "_"}
+    public = vars(digits) | vars(synthetic)
     exec(
         compile(code, f"solution {k + 1}", "exec"),
         public | vars(algorithms(path.parent.name)) | {"np": np},

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from notebooks import NOTEBOOKS, algorithms
 from scipy.sparse import csr_array
 
-from common.data import low_rank_ratings, movielens_100k
+from common.ratings import movielens_100k
+from common.synthetic import low_rank_ratings
+from tools.notebooks import algorithms
+from tools.project import NOTEBOOKS
 
 nb = algorithms("recommender-system")
 ARRAYS = ("user_bias", "item_bias", "P", "Q")
@@ -808,7 +810,7 @@ def test_the_real_section_works_on_ratings_that_look_real(tmp_path, monkeypatch,
             lines = [f"{i + 1}|film {i + 1}|||" for i in range(120)]
             files.writestr("ml-100k/u.item", "\n".join(lines))
         md5 = hashlib.md5(archive.read_bytes()).hexdigest()
-        monkeypatch.setattr("common.data.MOVIELENS_MD5", md5)
+        monkeypatch.setattr("common.ratings.MOVIELENS_MD5", md5)
         monkeypatch.setenv("ML_DATA_DIR", str(tmp_path))
     found = run_real_section(path)
     printed = capsys.readouterr().out

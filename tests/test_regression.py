@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from notebooks import algorithms
 
-from common.data import linear_data
+from common.synthetic import linear_data
+from tools.notebooks import algorithms
 
 nb = algorithms("regression")
 LAMS = np.array([0.01, 1.0, 30.0, 1_000.0])

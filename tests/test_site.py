@@ -10,7 +10,9 @@ from urllib.parse import urlparse
 
 import browser
 import pytest
-from notebooks import BUILD, NOTEBOOKS, ROOT, evidence
+
+from tools.notebooks import evidence
+from tools.project import BUILD, NOTEBOOKS, ROOT
 
 SITE = BUILD / "site"
 SHOTS = BUILD / "lab" / "site"
@@ -69,17 +71,17 @@ def test_benchmark_page_takes_the_readme_s_section(build):
     readme = """# Title
 <!-- bench:start -->
 ### Clustering
-[code](tests/benchmarks/run.py) and [a page](https://example.org)
+[code](benchmarks/run.py) and [a page](https://example.org)
 #### In detail
-![growth](tests/benchmarks/report/growth.png)
+![growth](benchmarks/report/growth.png)
 <!-- bench:end -->
 """
     page = build.benchmark(readme, "https://github.com/a/b")
     assert page.startswith("## Clustering\n")
     assert "### In detail" in page
-    assert "[code](https://github.com/a/b/blob/main/tests/benchmarks/run.py)" in page
+    assert "[code](https://github.com/a/b/blob/main/benchmarks/run.py)" in page
     assert "[a page](https://example.org)" in page
-    assert "![growth](tests/benchmarks/report/growth.png)" in page
+    assert "![growth](benchmarks/report/growth.png)" in page
 
 
 @pytest.mark.parametrize("readme", ["", "<!-- bench:start -->\n<!-- bench:end -->"])

@@ -12,11 +12,12 @@ import tomllib
 from pathlib import Path
 
 import nbformat
-import notebooks
 import pytest
 import yaml
-from notebooks import NOTEBOOKS, ROOT
 from packaging.requirements import Requirement
+
+from tools import execute, notebooks
+from tools.project import NOTEBOOKS, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
@@ -70,7 +71,7 @@ def env(published):
 def test_on_colab_the_first_cell_fetches_the_repository(tmp_path, env):
     """From an empty folder. All notebooks have the same first cell, so one stands for them."""
     script = STAND_IN + code_of(NOTEBOOKS[0])[0]
-    script += "\nimport common.data\nprint(common.data.__file__)\n"
+    script += "\nimport common.environment\nprint(common.environment.__file__)\n"
     for _ in range(2):  # a second run finds what the first has fetched
         command = [sys.executable, "-c", script]
         run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
@@ -90,11 +91,13 @@ def test_on_colab_the_notebook_runs_to_its_end(path, tmp_path, env):
     startup.write_text(STAND_IN, encoding="utf-8")
     env |= {"IPYTHONDIR": str(tmp_path / "ipython"), "TQDM_DISABLE": "1"}
     book = notebooks.read(alone)
-    book.cells.append(nbformat.v4.new_code_cell("import common.data\nprint(common.data.__file__)"))
-    result = asyncio.run(notebooks.execute(alone, book, env, lambda: None))
+    book.cells.append(
+        nbformat.v4.new_code_cell("import common.environment\nprint(common.environment.__file__)")
+    )
+    result = asyncio.run(execute.execute(alone, book, env, lambda: None))
     assert result.failures == []
     used = Path(result.notebook.cells[-1].outputs[0].text.strip())
-    assert used == (folder / "ml-algorithms-from-scratch" / "common" / "data.py").resolve()
+    assert used == (folder / "ml-algorithms-from-scratch" / "common" / "environment.py").resolve()
     assert {p.name for p in folder.iterdir()} == {path.name, "ml-algorithms-from-scratch"}
 
 

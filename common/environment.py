@@ -1,4 +1,4 @@
-"""Whether this machine has what the notebooks need, in versions that they were tested with."""
+"""Where the project and its data lie, and whether this machine has what the notebooks need."""
 
 import os
 import shutil
@@ -11,6 +11,20 @@ ROOT = Path(__file__).resolve().parents[1]
 GB = 1e9
 # The notebooks run without these two, on Colab for instance: they open and re-execute them.
 NOT_IMPORTED = frozenset({"jupyterlab", "nbval"})
+
+
+def settings() -> dict:
+    """Return the table `project` of pyproject.toml, empty where somebody took common/ alone."""
+    try:
+        text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    return tomllib.loads(text)["project"]
+
+
+def data_folder() -> Path:
+    """Return the folder that holds the reader's data: ``$ML_DATA_DIR``, or ``data/`` here."""
+    return ROOT / Path(os.environ.get("ML_DATA_DIR") or "data").expanduser()
 
 
 def check() -> bool:
@@ -35,11 +49,7 @@ def warn() -> None:
 
 
 def _found(without: frozenset[str] = frozenset()) -> list[tuple[bool, str]]:
-    try:
-        text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    except FileNotFoundError:  # somebody took the notebooks and common/ alone
-        text = "[project]"
-    project = tomllib.loads(text)["project"]
+    project = settings()
     lines = [_dependency("Python", sys.version.split()[0], project.get("requires-python", ""))]
     for requirement in project.get("dependencies", []):
         name = requirement[: requirement.index(">")]
@@ -82,7 +92,7 @@ def _free(what: str, free: int | None) -> tuple[bool, str]:
 
 
 def _mnist() -> str:
-    raw = Path(os.environ.get("ML_DATA_DIR") or ROOT / "data") / "MNIST" / "raw"
+    raw = data_folder() / "MNIST" / "raw"
     found = len(list(raw.glob("*-ubyte")))
     if found >= 4:
         return f"MNIST: in {raw}"

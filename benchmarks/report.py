@@ -1,154 +1,22 @@
-"""Run the comparisons against the peers, and write down what came out.
+"""The report of a measurement: tables, figures, and the page that shows them."""
 
-usage: python tests/benchmarks/run.py     measures everything; writes build/bench/
-       python tests/benchmarks/run.py [--quick] [--only NAME]   a trial; writes build/bench-trial/
-       python tests/benchmarks/run.py report    copies the last whole measurement into README.md
-"""
-
-import os
-
-# One thread for everybody; read when the libraries are loaded.
-for what in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "RAYON_NUM"):
-    os.environ[f"{what}_THREADS"] = "1"
-
-import argparse
-import datetime
 import importlib
 import inspect
 import json
 import math
-import platform
 import shutil
 import statistics
-import subprocess
-import sys
-from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-import matplotlib
-
-matplotlib.use("agg")
 import matplotlib.pyplot as plt
-from benchmarks.pairs import Growth, curve, exponent, race
 from matplotlib.ticker import NullFormatter
-from tqdm import tqdm
 
-from common.data import mnist_pair
+from benchmarks.measure import exponent
 from common.plotting import COLOURS, use_style
+from tools.project import ROOT
 
-TOPICS = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - {"pairs", "run"})
-BUILD = ROOT / "build" / "bench"
-TRIAL = ROOT / "build" / "bench-trial"  # so that a trial leaves the last whole measurement alone
-REPORT = Path(__file__).parent / "report"  # what the README shows; results.json and the figures
+REPORT = Path(__file__).parent / "report"  # the stored measurement: results.json and the figures
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
-
-
-def installed(peer: str | None) -> str | None:
-    """Return the version of a distribution, or None where it isn't installed."""
-    try:
-        return version(peer) if peer else None
-    except PackageNotFoundError:
-        return None
-
-
-def collect(only: str) -> dict[str, list]:
-    """Return all cases, limits and growths whose name contains `only`."""
-    found = {"cases": [], "limits": [], "growths": []}
-    names = []
-    for topic in TOPICS:
-        module = importlib.import_module(f"benchmarks.{topic}")
-        for kind, items in found.items():
-            these = getattr(module, kind, list)()
-            names += [item.name for item in these]
-            items += [item for item in these if only.lower() in item.name.lower()]
-    if not any(found.values()):
-        known = "\n  ".join(names)
-        raise SystemExit(f"--only {only}: expected a part of one of these names:\n  {known}")
-    return found
-
-
-def _commit() -> str:
-    """Return the commit that is measured, with "-dirty" where files were changed since."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "not under git"
-    return done.stdout.strip()
-
-
-def machine() -> dict[str, str]:
-    """Return what the times depend on: processor, cores, threads, versions."""
-    processor = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return {
-        "processor": processor,
-        "cores": str(os.cpu_count()),
-        "system": platform.system(),
-        "collection": _commit(),
-        "Python": platform.python_version(),
-        **{name: version(name) for name in ("numpy", "scipy", "torch", "matplotlib")},
-    }
-
-
-def measure(found: dict[str, list], quick: bool) -> dict:
-    """Measure everything, with a progress bar, and return what `results.json` holds."""
-    results = {
-        "date": datetime.date.today().isoformat(),
-        "quick": quick,
-        "machine": machine(),
-        "digits": None,
-        "peers": {},
-        "comparisons": [],
-        "limits": [],
-        "growths": [],
-        "skipped": [],
-    }
-    bar = tqdm([(kind, item) for kind, items in found.items() for item in items], unit="")
-    for kind, item in bar:
-        bar.set_description(item.name[:50])
-        peer = getattr(item, "peer", None)
-        if installed(peer):
-            results["peers"][peer] = installed(peer)
-        elif peer:
-            results["skipped"].append({"name": item.name, "peer": peer})
-            bar.write(f"skipped, {peer} is not installed: {item.name}")
-        if kind == "cases" and installed(peer):
-            done = race(item, quick, pairs=3 if quick else 5)
-            results["comparisons"].append(
-                asdict(done)
-                | {"ratio": done.ratio, "comparable": done.comparable, "verdict": done.verdict}
-            )
-        elif kind == "limits" and (installed(peer) or not peer):
-            row = {"name": item.name, "unit": item.unit, "goal": None if quick else item.goal}
-            results["limits"].append(row | {"measured": item.measure(quick)})
-        elif kind == "growths":
-            results["growths"].append(grow(item, quick))
-        if item.name.startswith("classification:") and not results["digits"]:
-            results["digits"] = {"mnist": "MNIST", "strokes": "drawn"}[mnist_pair().source]
-    return results
-
-
-def grow(item: Growth, quick: bool) -> dict:
-    """Measure one growth curve, the peer's where it is installed, and the textbook loop's."""
-    sizes = item.sizes[:3] if quick else item.sizes
-    ways = {"this collection": item.build}
-    if installed(item.peer):
-        ways[f"{item.peer} {installed(item.peer)}"] = item.build_peer
-    ways["textbook loop"] = item.build_naive
-    lines = []
-    for name, build in ways.items():
-        times, peaks = curve(build, sizes)
-        lines.append({"name": name, "sizes": sizes[: len(times)], "seconds": times, "bytes": peaks})
-    return {"name": item.name, "variable": item.variable, "lines": lines}
 
 
 def duration(s: float) -> str:
@@ -327,55 +195,3 @@ def write(results: dict, folder: Path) -> None:
 def section(results: dict) -> str:
     """Return the README's performance section, markers included."""
     return f"{START}\n{markdown(results, f'{REPORT.relative_to(ROOT).as_posix()}/')}{END}"
-
-
-def report() -> None:
-    """Copy the last whole measurement into the README and beside this file.
-
-    Where none was made here, the one that is stored beside this file, whose words may have changed.
-    """
-    last = BUILD if (BUILD / "results.json").exists() else REPORT
-    try:
-        results = json.loads((last / "results.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SystemExit(f"{BUILD / 'results.json'} is missing: run `make bench` first") from None
-    expected = {item.name for items in collect("").values() for item in items}
-    kinds = ("comparisons", "limits", "growths")
-    found = {row["name"] for kind in kinds for row in results[kind]}
-    if results["quick"] or results["skipped"] or found != expected:
-        raise SystemExit(
-            "only a whole `make bench`, neither quick nor with skips, goes into the README"
-        )
-    if results["machine"]["collection"].endswith("-dirty"):
-        raise SystemExit(
-            "commit first, then measure: the README names the commit that was measured"
-        )
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text(encoding="utf-8").split(START)
-    after = rest.split(END)[1]
-    write(results, REPORT)
-    (REPORT / "report.md").unlink()
-    readme.write_text(before + section(results) + after, encoding="utf-8")
-
-
-def main() -> None:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("command", nargs="?", choices=["report"], help=argparse.SUPPRESS)
-    parser.add_argument("--only", default="", metavar="NAME", help="only what has NAME in its name")
-    parser.add_argument("--quick", action="store_true", help="small sizes, three pairs: a trial")
-    options = parser.parse_args()
-    if options.command == "report":
-        report()
-        return
-    results = measure(collect(options.only), options.quick)
-    folder = TRIAL if options.quick or options.only else BUILD
-    write(results, folder)
-    print(markdown(results))
-    print(f"written to {folder.relative_to(ROOT)}/")
-
-
-if __name__ == "__main__":
-    main()

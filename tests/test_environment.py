@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from common import check as module
-from common.check import check, warn
+from common import environment as module
+from common.environment import check, warn
 
 ROOT = Path(__file__).parents[1]
 
@@ -111,7 +111,7 @@ def test_what_the_system_does_not_say_is_no_failure(capsys, monkeypatch):
 
 
 def test_the_command_needs_no_package_to_say_that_they_are_missing():
-    command = [sys.executable, "-S", "-m", "common.check"]  # -S: no site-packages
+    command = [sys.executable, "-S", "-m", "common.environment"]  # -S: no site-packages
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "[FAIL] numpy is not installed" in done.stdout

@@ -1,6 +1,6 @@
 """Build the website from the stored outputs; nothing is executed.
 
-usage: build.py        writes build/site, from the copy of pages and notebooks in build/site-source
+usage: python -m tools.site    writes build/site, from copies in build/site-source
 """
 
 import html
@@ -10,17 +10,15 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-from notebooks import BUILD, NOTEBOOKS, evidence, preview
+from tools.notebooks import evidence, load, preview
+from tools.project import ADDRESS, BUILD, NOTEBOOKS, ROOT
 
 SOURCE, SITE = BUILD / "site-source", BUILD / "site"
 # What tex-chtml.js loads as it needs it, and where the package that carries MathJax keeps it.
 MATHJAX = ["tex-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "ui", "sre"]
-REPORT = Path("tests") / "benchmarks" / "report"
+REPORT = Path("benchmarks") / "report"
 
 
 def mathjax() -> Path:
@@ -115,10 +113,7 @@ def benchmark(readme: str, address: str) -> str:
 def prepare() -> None:
     """Write what Sphinx reads: the notebooks, the pages with their tables, the pictures."""
     shutil.rmtree(SOURCE, ignore_errors=True)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    books = {
-        path: with_alternatives(json.loads(path.read_text(encoding="utf-8"))) for path in NOTEBOOKS
-    }
+    books = {path: with_alternatives(load(path)) for path in NOTEBOOKS}
     static = BUILD / "site-static"
     shutil.rmtree(static, ignore_errors=True)
     static.mkdir(parents=True)
@@ -136,7 +131,7 @@ def prepare() -> None:
             p.relative_to(ROOT).with_suffix("").as_posix() for p in NOTEBOOKS
         ),
         "<!-- evidence -->": evidence_tables(books),
-        "<!-- benchmark -->": benchmark(readme, project["urls"]["Repository"]),
+        "<!-- benchmark -->": benchmark(readme, ADDRESS),
     }
     for page in sorted((ROOT / "docs").glob("*.md")):
         text = page.read_text(encoding="utf-8")

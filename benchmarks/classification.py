@@ -15,10 +15,10 @@ from functools import cache
 
 import numpy as np
 import torch
-from benchmarks.pairs import Case, Growth, Race
-from notebooks import algorithms
 
-from common.data import mnist_pair
+from benchmarks.measure import Case, Growth, Race
+from common.digits import mnist_pair
+from tools.notebooks import algorithms
 
 TRAIN = 12_000  # as in the notebook; the rest is the validation part
 

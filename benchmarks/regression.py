@@ -8,10 +8,10 @@ the normal equation afresh for each λ. The objective is what is minimised: ridg
 from collections.abc import Callable
 
 import numpy as np
-from benchmarks.pairs import Case, Growth, Race
-from notebooks import algorithms
 
-from common.data import linear_data
+from benchmarks.measure import Case, Growth, Race
+from common.synthetic import linear_data
+from tools.notebooks import algorithms
 
 
 def _ridge_objective(X: np.ndarray, y: np.ndarray, lams: np.ndarray) -> Callable:

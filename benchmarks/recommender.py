@@ -19,10 +19,10 @@ from collections import defaultdict
 from copy import deepcopy
 
 import numpy as np
-from benchmarks.pairs import Case, Growth, Limit, Race, peak_bytes, seconds
-from notebooks import algorithms
 
-from common.data import low_rank_ratings
+from benchmarks.measure import Case, Growth, Limit, Race, peak_bytes, seconds
+from common.synthetic import low_rank_ratings
+from tools.notebooks import algorithms
 
 EPOCHS, REG, SPREAD = 20, 0.02, 0.1
 

@@ -19,11 +19,11 @@ little work that calling NumPy's functions counts; with more points and fewer me
 import functools
 
 import numpy as np
-from benchmarks.pairs import Case, Growth, Limit, Race, peak_bytes
-from notebooks import algorithms
 from PIL import Image
 
-from common.data import photo
+from benchmarks.measure import Case, Growth, Limit, Race, peak_bytes
+from common.photos import photo
+from tools.notebooks import algorithms
 
 KS = (8, 16, 32)
 STARTS = 10

@@ -1,69 +1,23 @@
-"""The four notebooks as files: read their algorithms, execute them all, refresh their outputs.
+"""Execute the notebooks.
 
-usage: notebooks.py run        execute copies under build/, with HTML pages and a table
-       notebooks.py refresh    execute in place; a refresh without a change changes no byte
+usage: python -m tools.execute run        copies under build/, with HTML pages and a table
+       python -m tools.execute refresh    in place; a refresh without a change changes no byte
 """
 
 import asyncio
-import base64
-import hashlib
-import html
-import json
 import os
 import re
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
-ROOT = Path(__file__).resolve().parents[1]
-BUILD = ROOT / "build"
-NOTEBOOKS = [
-    ROOT / "regression" / "linear_vs_ridge.ipynb",
-    ROOT / "classification" / "mnist_classifiers_logreg_svm_nn_cnn.ipynb",
-    ROOT / "clustering" / "image_segmentation_kmeans_kmedoids.ipynb",
-    ROOT / "recommender-system" / "matrix_factorization.ipynb",
-]
+from tools.notebooks import evidence, fingerprint, preview, read
+from tools.pages import HEADER, index_page, to_html
+from tools.project import BUILD, NOTEBOOKS, ROOT, write
+
 CELL_LIMIT = 600  # seconds after which a cell counts as hung
-HEADER = ("notebook", "data used", "seconds", "evidence rows passed")  # the table of `make run`
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-
-
-def algorithms(name: str) -> SimpleNamespace:
-    """Execute the cells tagged `algorithm` of the notebook in folder `name`, and nothing else."""
-    (path,) = (path for path in NOTEBOOKS if path.parent.name == name)
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    module = SimpleNamespace(__name__=path.stem)
-    sys.modules[path.stem] = module  # where dataclasses look up the module of a class
-    for i, cell in enumerate(cells):
-        if "algorithm" in cell["metadata"].get("tags", []):
-            exec(compile("".join(cell["source"]), f"{path.name}[{i}]", "exec"), vars(module))
-    return module
-
-
-def evidence(notebook: dict) -> dict | None:
-    """Return the evidence ("data" and "rows") in an executed notebook, None where there is none."""
-    found = None
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            found = output.get("metadata", {}).get("evidence", found)
-    return found
-
-
-def preview(notebook: dict) -> bytes:
-    """Return the PNG drawn by the cell tagged `preview`, which stands for the notebook."""
-    (cell,) = (c for c in notebook["cells"] if "preview" in c["metadata"].get("tags", []))
-    (picture,) = (o for o in cell["outputs"] if "image/png" in o.get("data", {}))
-    return base64.b64decode(picture["data"]["image/png"])
-
-
-def fingerprint(notebook: dict) -> str:
-    """Digest of all that decides on a notebook's outputs: its code, common/ and the versions."""
-    parts = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
-    files = [*sorted((ROOT / "common").glob("*.py")), ROOT / "requirements.txt"]
-    parts += [file.read_text(encoding="utf-8") for file in files]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 @dataclass
@@ -146,23 +100,6 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
     return Execution(path, notebook, time.perf_counter() - started, error)
 
 
-def read(path: Path):
-    """Read a notebook as nbformat's NotebookNode."""
-    import nbformat
-
-    return nbformat.read(path, as_version=4)
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all; text as UTF-8 with Unix line ends."""
-    if isinstance(content, str):
-        content = content.encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(content)
-    os.replace(new, path)
-
-
 # run -------------------------------------------------------------------------------------------
 
 
@@ -198,70 +135,6 @@ def run() -> int:
         for failure in result.failures:
             print(f"FAILED {result.path.relative_to(ROOT).as_posix()}: {failure}", file=sys.stderr)
     return int(any(result.failures for result in results))
-
-
-def to_html(notebook, title: str) -> str:
-    """Return one page that needs no other file and no network; equations become MathML."""
-    from jinja2 import pass_context
-    from latex2mathml.converter import convert
-    from nbconvert import HTMLExporter
-    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-
-    class Renderer(IPythonRenderer):
-        def inline_math(self, body):
-            return convert(body)
-
-        def block_math(self, body):
-            return convert(body, display="block")
-
-        multiline_math = block_math
-
-        def latex_environment(self, name, body):
-            return self.block_math(rf"\begin{{{name}}}{body}\end{{{name}}}")
-
-    class Exporter(HTMLExporter):
-        @pass_context
-        def markdown2html(self, context, source):
-            return MarkdownWithMath(renderer=Renderer(escape=False)).render(source)
-
-    # The standard page loads these scripts from the network.
-    scripts = ["html_head_js", "jupyter_widgets", "html_head_js_mathjax", "html_head_js_mermaidjs"]
-    # And it knows no text alternative of a picture.
-    picture = """<div class="jp-RenderedImage jp-OutputArea-output"><img
-        alt="{{ output | get_metadata('alt', 'image/png') | escape_html }}"
-        src="data:image/png;base64,{{ output.data['image/png'] }}"></div>"""
-    blocks = dict.fromkeys(scripts, "") | {"data_png scoped": picture}
-    template = "{% extends 'lab/index.html.j2' %}" + "".join(
-        f"{{% block {name} %}}{text}{{% endblock %}}" for name, text in blocks.items()
-    )
-    exporter = Exporter(raw_template=template)
-    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
-    return page
-
-
-def index_page(rows: list[tuple[str, str, str, str]]) -> str:
-    """Return the page that links to the four others."""
-    body = "".join(
-        f'<tr><td><a href="{html.escape(Path(name).with_suffix(".html").as_posix())}">'
-        f"{html.escape(name)}</a></td>"
-        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
-        + "</tr>"
-        for name, *row in rows
-    )
-    head = "".join(f"<th>{title}</th>" for title in HEADER)
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Machine Learning Algorithms from Scratch</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }}
-table {{ border-collapse: collapse }}
-td, th {{ text-align: left; padding: .4rem 1.2rem .4rem 0; border-bottom: 1px solid #ddd }}
-</style></head>
-<body><h1>Machine Learning Algorithms from Scratch</h1>
-<table><thead><tr>{head}</tr></thead>
-<tbody>{body}</tbody></table></body></html>
-"""
 
 
 # refresh ---------------------------------------------------------------------------------------

@@ -1,0 +1,250 @@
+"""Data drawn with its truth beside it: linear models, ratings of known rank, pen strokes."""
+
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+
+POINTS = 24  # points along a pen stroke: closer together than the finest pen is wide
+PEN = (0.45, 2.0)  # narrowest and widest pen, as the standard deviation in pixels of its ink
+
+
+class LinearData(NamedTuple):
+    """X (n, d) and y (n,) = X w + b + noise, with the truth w (d,), b and noise (a std)."""
+
+    X: np.ndarray
+    y: np.ndarray
+    w: np.ndarray
+    b: float
+    noise: float
+
+
+class Ratings(NamedTuple):
+    """Observed triples, each (N,), with every noisy rating and the truth, each (n, m)."""
+
+    users: np.ndarray
+    items: np.ndarray
+    ratings: np.ndarray
+    noisy: np.ndarray
+    truth: np.ndarray
+    noise: float  # standard deviation of noisy - truth, in rating units
+
+
+def linear_data(n: int, d: int, noise: float, rng: np.random.Generator) -> LinearData:
+    """Draw a linear regression problem whose answer is known.
+
+    The rows of X are standard normal and w is uniform on the unit sphere, so that the signal Xw
+    has variance 1 and `noise` is relative to it.
+
+    Parameters
+    ----------
+    n, d : int
+        Examples (n ≥ 1) and features (d ≥ 1).
+    noise : float
+        Standard deviation σ ≥ 0 of the Gaussian noise in y.
+    rng : numpy.random.Generator
+        Source of all randomness.
+
+    Returns
+    -------
+    LinearData
+        X (n, d) and y (n,) float64, and the truth w (d,), b and noise.
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1 or `noise` is negative or not finite.
+    """
+    _check_sizes(n=n, d=d)
+    _check_noise(noise)
+    w = rng.standard_normal(d)
+    w /= np.linalg.norm(w)
+    b = rng.standard_normal()
+    X = rng.standard_normal((n, d))
+    y = X @ w + b + noise * rng.standard_normal(n)
+    return LinearData(X, y, w, float(b), float(noise))
+
+
+def low_rank_ratings(
+    n_users: int,
+    n_items: int,
+    rank: int,
+    noise: float,
+    observed: float,
+    rng: np.random.Generator,
+) -> Ratings:
+    """Draw a ratings matrix of known rank, with noise, of which a part is observed.
+
+    The truth is P Qᵀ with standard normal factors, scaled to standard deviation 1, so that `noise`
+    is relative to the signal.
+
+    Parameters
+    ----------
+    n_users, n_items : int
+        Shape of the matrix.
+    rank : int
+        Rank of the truth, 1 to min(n_users, n_items).
+    noise : float
+        Standard deviation ≥ 0 of the Gaussian noise, relative to the truth's.
+    observed : float
+        Share of all entries that is observed, above 0 and at most 1; at least one entry is.
+    rng : numpy.random.Generator
+        Source of all randomness.
+
+    Returns
+    -------
+    Ratings
+        users and items (N,) int64, without repeats and in random order; their ratings (N,);
+        noisy and truth (n_users, n_items); all float64.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside the range given above.
+    """
+    _check_sizes(n_users=n_users, n_items=n_items, rank=rank)
+    _check_noise(noise)
+    if rank > min(n_users, n_items):
+        raise ValueError(f"rank: expected at most min(n_users, n_items), got {rank}")
+    if not isinstance(observed, Real) or not 0 < observed <= 1:
+        raise ValueError(f"observed: expected a share above 0 and at most 1, got {observed!r}")
+    truth = rng.standard_normal((n_users, rank)) @ rng.standard_normal((n_items, rank)).T
+    if truth.size > 1:
+        truth /= truth.std()
+    noisy = truth + noise * rng.standard_normal(truth.shape)
+    count = max(1, round(observed * truth.size))
+    users, items = np.unravel_index(rng.choice(truth.size, count, replace=False), truth.shape)
+    return Ratings(users, items, noisy[users, items], noisy, truth, float(noise))
+
+
+def _is_whole(value) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _check_sizes(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if not _is_whole(size) or size < 1:
+            raise ValueError(f"{name}: expected an integer of at least 1, got {size!r}")
+
+
+def _check_noise(noise: float) -> None:
+    if not isinstance(noise, Real) or not 0 <= noise < np.inf:
+        raise ValueError(f"noise: expected a finite standard deviation of 0 or more, got {noise!r}")
+
+
+def stroke_digits(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Draw ones and sevens with a pen, in MNIST's format.
+
+    A one is a stem, at times with a flag at its top and a serif at its foot; a seven is a bar and
+    a leg, at times with a hook at the bar's start and a short bar across the leg. Every stroke is a
+    quadratic Bézier curve; proportions, curvature, slant, pen and ink are random. The ranges were
+    set by looking at MNIST's digits, so that what is learned from these works on those.
+
+    Parameters
+    ----------
+    n : int
+        How many images, at least 1.
+    rng : numpy.random.Generator
+        Source of all randomness.
+
+    Returns
+    -------
+    images : ndarray, shape (n, 28, 28), uint8
+        White ink (255) on black, anti-aliased, in a box of 20 pixels centred by mass.
+    labels : ndarray, shape (n,), int64
+        1 or 7, each with probability 1/2.
+
+    Raises
+    ------
+    ValueError
+        If `n` is below 1 or no integer.
+    """
+    _check_sizes(n=n)
+    labels = rng.choice(np.array([1, 7]), size=n)
+    strokes, drawn = _strokes(labels == 1, rng)
+    slant = rng.normal(np.where(labels == 1, 0.22, 0.25), np.where(labels == 1, 0.36, 0.25))
+    strokes[..., 0] -= slant[:, None, None] * strokes[..., 1]
+    pen = np.exp(rng.normal(np.log(0.75), 0.3, n)).clip(*PEN)
+    black = rng.uniform(3, 8, n)
+    images = np.empty((n, 28, 28), dtype=np.uint8)
+    for i in range(0, n, 500):  # so few at a time that they stay in the processor's cache
+        part = slice(i, i + 500)
+        images[part] = _ink(strokes[part], drawn[part], pen[part], black[part])
+    return images, labels
+
+
+def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return four strokes for each digit, (n, 4, POINTS, 2), and which are drawn, (n, 4)."""
+    n = len(one)
+
+    def point(x, y):  # x to the right, y down; a digit is about 1 tall; a pair is a range
+        x, y = (rng.uniform(*v, n) if isinstance(v, tuple) else v + np.zeros(n) for v in (x, y))
+        return np.stack([x, y], axis=1)
+
+    def normal_point(x, y):  # here a pair is a mean and a standard deviation
+        return np.stack([rng.normal(*x, n), rng.normal(*y, n)], axis=1)
+
+    # The seven.
+    right = point((0.13, 0.5), (-0.08, 0.08))
+    left = point(-right[:, 0], (-0.05, 0.3))
+    foot = point((-0.25, 0.25), 1)
+    bar = left, (left + right) / 2 + normal_point((0, 0.08), (-0.03, 0.11)), right
+    leg = right, (right + foot) / 2 + normal_point((0.05, 0.18), (0, 0.1)), foot
+    hook = (
+        left,
+        left + point((-0.05, 0.05), (0.05, 0.12)),
+        left + point((-0.14, 0.08), (0.08, 0.35)),
+    )
+    middle = (right + foot) / 2 + point((-0.12, 0.08), (-0.2, 0.2))
+    arm = point((0.12, 0.4), 0) + normal_point((0, 0), (0, 0.08))
+    cross = middle - arm, middle, middle + arm
+
+    # The one.
+    top, bottom = point(0, 0), point(0, 1)
+    stem = top, point(0, (0.3, 0.7)) + normal_point((0, 0.09), (0, 0)), bottom
+    flag = top, top + point((-0.15, -0.05), (0.03, 0.12)), top + point((-0.35, -0.1), (0.1, 0.35))
+    arm = point((0.12, 0.35), 0) + normal_point((0, 0), (0, 0.03))
+    serif = bottom - arm, bottom, bottom + arm * rng.uniform(0.6, 1.2, (n, 1))
+
+    # The fourth column is the probability of drawing the stroke: in a one, in a seven.
+    table = [
+        (stem, leg, 1, 1),
+        (stem, bar, 0, 1),
+        (flag, hook, 0.25, 0.45),
+        (serif, cross, 0.12, 0.35),
+    ]
+    t = np.linspace(0, 1, POINTS)[:, None]
+    strokes, drawn = [], []
+    for of_one, of_seven, p_one, p_seven in table:
+        a, b, c = np.where(one[:, None], of_one, of_seven)[:, :, None]
+        strokes.append((1 - t) ** 2 * a + 2 * t * (1 - t) * b + t**2 * c)
+        drawn.append(rng.random(n) < np.where(one, p_one, p_seven))
+    return np.stack(strokes, axis=1), np.stack(drawn, axis=1)
+
+
+def _ink(strokes: np.ndarray, drawn: np.ndarray, pen: np.ndarray, black: np.ndarray) -> np.ndarray:
+    """Render strokes (n, 4, POINTS, 2) as images (n, 28, 28) uint8."""
+    n = len(strokes)
+    # Every point carries the ink of its share of the stroke's length, and none if not drawn.
+    points, used = strokes.reshape(n, -1, 2), np.repeat(drawn, POINTS, axis=1)
+    low = np.where(used[..., None], points, np.inf).min(axis=1)
+    high = np.where(used[..., None], points, -np.inf).max(axis=1)
+    scale = (20 - 4.2 * pen) / (high - low).max(axis=1)  # the box holds the pen's width as well
+    strokes = strokes * scale[:, None, None, None]
+    length = np.linalg.norm(np.gradient(strokes, axis=2), axis=3) * drawn[:, :, None]
+    length = length.reshape(n, -1, 1)
+    points = strokes.reshape(n, -1, 2)
+    points = points - (points * length).sum(axis=1, keepdims=True) / length.sum(
+        axis=1, keepdims=True
+    )
+    points = (points + 13.5).astype(np.float32)
+    # A dab of ink is Gaussian, hence a product of one factor in x and one in y: the sum over all
+    # points of a digit is a matrix product.
+    pen = pen[:, None, None].astype(np.float32)
+    pixels = np.arange(28, dtype=np.float32)
+    in_x, in_y = (np.exp(-(((pixels - points[..., [k]]) / pen) ** 2) / 2) for k in (0, 1))
+    in_y *= (length / (np.sqrt(2 * np.pi) * pen)).astype(np.float32)
+    ink = in_y.transpose(0, 2, 1) @ in_x
+    # Paper that is black already takes up no more.
+    dark = 1 - np.exp(-((black[:, None, None].astype(np.float32) * ink) ** 1.5))
+    return np.round(255 * dark).astype(np.uint8)

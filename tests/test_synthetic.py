@@ -1,0 +1,130 @@
+"""What is drawn has the truth, the noise and the shape that it says."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common import synthetic
+
+RNG = np.random.default_rng(0)
+
+
+def test_stroke_digits_have_mnists_format():
+    images, labels = synthetic.stroke_digits(2_000, np.random.default_rng(3))
+    assert images.dtype == np.uint8
+    assert images.shape == (2_000, 28, 28)
+    assert set(labels) == {1, 7}
+    assert abs((labels == 7).mean() - 0.5) < 0.05
+    ink = images.astype(float)
+    for axis in (1, 2):
+        profile = ink.sum(axis=axis)
+        centre = profile @ np.arange(28) / profile.sum(axis=1)
+        assert np.abs(centre - 13.5).max() < 1  # centred by mass
+    tall = np.array([np.ptp(np.nonzero(image.max(axis=1) > 32)[0]) + 1 for image in images])
+    wide = np.array([np.ptp(np.nonzero(image.max(axis=0) > 32)[0]) + 1 for image in images])
+    longest = np.maximum(tall, wide)
+    assert np.median(longest) == 20
+    assert longest.max() <= 22
+    assert (ink.reshape(2_000, -1).max(axis=1) > 180).mean() > 0.99  # ink is white
+    assert ((ink > 20) & (ink < 235)).any(axis=(1, 2)).all()  # edges are anti-aliased
+
+
+def test_stroke_digits_depend_on_the_generator_alone():
+    a = synthetic.stroke_digits(700, np.random.default_rng(5))
+    b = synthetic.stroke_digits(700, np.random.default_rng(5))
+    c = synthetic.stroke_digits(700, np.random.default_rng(6))
+    assert (a[0] == b[0]).all()
+    assert (a[1] == b[1]).all()
+    assert (a[0] != c[0]).any()
+    assert len(np.unique(a[0].reshape(700, -1), axis=0)) == 700
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5, "3", None])
+def test_stroke_digits_refuse_bad_sizes(n):
+    with pytest.raises(ValueError, match="n:"):
+        synthetic.stroke_digits(n, RNG)
+
+
+def test_one_stroke_digit_can_be_drawn():
+    images, labels = synthetic.stroke_digits(1, RNG)
+    assert images.shape == (1, 28, 28)
+    assert labels.shape == (1,)
+
+
+@given(n=st.integers(1, 50), d=st.integers(1, 20), seed=st.integers(0, 10_000))
+def test_linear_data_is_its_truth_where_there_is_no_noise(n, d, seed):
+    X, y, w, b, noise = synthetic.linear_data(n, d, 0.0, np.random.default_rng(seed))
+    assert X.shape == (n, d)
+    assert y.shape == (n,)
+    assert noise == 0
+    assert np.linalg.norm(w) == pytest.approx(1)
+    np.testing.assert_allclose(y, X @ w + b, rtol=0, atol=1e-12)
+
+
+def test_linear_data_has_the_noise_it_says():
+    X, y, w, b, noise = synthetic.linear_data(20_000, 3, 0.5, np.random.default_rng(0))
+    assert noise == 0.5
+    assert (y - X @ w - b).std() == pytest.approx(0.5, rel=0.03)
+    assert (X @ w).std() == pytest.approx(1, rel=0.03)
+
+
+@given(
+    n=st.integers(1, 20),
+    m=st.integers(1, 20),
+    observed=st.floats(0.001, 1),
+    seed=st.integers(0, 10_000),
+)
+def test_ratings_are_entries_of_the_noisy_matrix_each_once(n, m, observed, seed):
+    rank = min(n, m, 3)
+    r = synthetic.low_rank_ratings(n, m, rank, 0.1, observed, np.random.default_rng(seed))
+    assert len(r.users) == max(1, round(observed * n * m))
+    assert len(set(zip(r.users, r.items, strict=True))) == len(r.users)
+    assert (r.ratings == r.noisy[r.users, r.items]).all()
+    assert np.linalg.matrix_rank(r.truth) <= rank
+
+
+def test_ratings_have_the_noise_and_the_scale_they_say():
+    r = synthetic.low_rank_ratings(300, 200, 5, 0.1, 0.2, np.random.default_rng(0))
+    assert r.truth.std() == pytest.approx(1)
+    assert (r.noisy - r.truth).std() == pytest.approx(0.1, rel=0.02)
+    assert np.linalg.matrix_rank(r.truth) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n", 0),
+        ("n", 2.0),
+        ("d", -1),
+        ("noise", -0.1),
+        ("noise", np.nan),
+        ("noise", np.inf),
+        ("noise", "x"),
+        ("d", True),
+    ],
+)
+def test_linear_data_names_the_bad_argument(name, value):
+    arguments = {"n": 5, "d": 2, "noise": 0.1, "rng": RNG} | {name: value}
+    with pytest.raises(ValueError, match=f"{name}:"):
+        synthetic.linear_data(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_users", 0),
+        ("n_items", 0),
+        ("rank", 0),
+        ("rank", 6),
+        ("noise", -1.0),
+        ("observed", 0.0),
+        ("observed", 1.1),
+        ("observed", np.nan),
+        ("observed", "x"),
+    ],
+)
+def test_low_rank_ratings_name_the_bad_argument(name, value):
+    arguments = {"n_users": 5, "n_items": 9, "rank": 2, "noise": 0.1, "observed": 0.5, "rng": RNG}
+    with pytest.raises(ValueError, match=f"{name}:"):
+        synthetic.low_rank_ratings(**arguments | {name: value})

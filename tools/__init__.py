@@ -1,0 +1,1 @@
+"""What maintainers run: execute and refresh the notebooks, write pages, build the site."""
