@@ -1,0 +1,67 @@
+"""The one place where a table is rendered: as aligned text, as HTML, or as Markdown."""
+
+import html
+import re
+
+ALIGN = {  # a column's letter: in text, in Markdown's second line, in HTML
+    "l": ("<", "---", "left"),
+    "r": (">", "--:", "right;white-space:nowrap"),
+    "c": ("^", ":-:", "center;white-space:nowrap"),
+}
+
+
+def render(head, rows, kind: str, align: str = "") -> str:
+    """Return a table as one string, without a line break at its end.
+
+    Parameters
+    ----------
+    head : sequence of str
+        The title of each column.
+    rows : iterable of sequences
+        A cell for each column, shown as ``str(cell)``; a pair ``(text, address)`` is a link.
+        Line breaks and runs of spaces within a cell become one space.
+    kind : {"text", "html", "markdown"}
+        HTML is escaped. In Markdown only the pipes are, so that ``*emphasis*`` still works.
+    align : str
+        A letter for each column, "l", "r" or "c"; columns beyond its end are left-aligned.
+
+    Raises
+    ------
+    ValueError
+        If `kind` is none of the three, or a row has more or fewer cells than `head`.
+    """
+    if kind not in ("text", "html", "markdown"):
+        raise ValueError(f'kind: expected "text", "html" or "markdown", got {kind!r}')
+    table = [[_cell(cell, kind) for cell in row] for row in (head, *rows)]
+    for row in table:
+        if len(row) != len(head):
+            raise ValueError(f"rows: expected {len(head)} cells in each, got {len(row)}: {row}")
+    signs, rules, styles = zip(*(ALIGN[a] for a in align.ljust(len(head), "l")), strict=True)
+    if kind == "markdown":
+        return "\n".join("| " + " | ".join(row) + " |" for row in [table[0], rules, *table[1:]])
+    if kind == "text":
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        table.insert(1, ["-" * width for width in widths])
+        spec = "  ".join(f"{{:{s}{w}}}" for s, w in zip(signs, widths, strict=True))
+        return "\n".join(spec.format(*row).rstrip() for row in table)
+    cell = '<{} style="text-align:{}">{}</{}>'
+    tags = [('th scope="col"', "th")] + [("td", "td")] * (len(table) - 1)
+    lines = [
+        "<tr>"
+        + "".join(cell.format(a, s, c, z) for s, c in zip(styles, row, strict=True))
+        + "</tr>"
+        for (a, z), row in zip(tags, table, strict=True)
+    ]
+    return f"<table><thead>{lines[0]}</thead><tbody>{''.join(lines[1:])}</tbody></table>"
+
+
+def _cell(cell, kind: str) -> str:
+    text, address = cell if isinstance(cell, tuple) else (cell, None)
+    text = " ".join(str(text).split())
+    if kind == "html":
+        text = html.escape(text)
+        return f'<a href="{html.escape(address)}">{text}</a>' if address else text
+    if kind == "markdown":
+        text = re.sub(r"(\\*)\|", r"\1\1\\|", text)  # backslashes before a pipe count double
+        return f"[{text}]({address})" if address else text
+    return text
