@@ -8,6 +8,7 @@ ALIGN = {  # a column's letter: in text, in Markdown's second line, in HTML
     "r": (">", "--:", "right;white-space:nowrap"),
     "c": ("^", ":-:", "center;white-space:nowrap"),
 }
+LINKS = {"text": "{0}", "html": '<a href="{1}">{0}</a>', "markdown": "[{0}]({1})"}
 
 
 def render(head, rows, kind: str, align: str = "") -> str:
@@ -30,38 +31,31 @@ def render(head, rows, kind: str, align: str = "") -> str:
     ValueError
         If `kind` is none of the three, or a row has more or fewer cells than `head`.
     """
-    if kind not in ("text", "html", "markdown"):
-        raise ValueError(f'kind: expected "text", "html" or "markdown", got {kind!r}')
+    if kind not in LINKS:
+        raise ValueError(f"kind: expected one of {', '.join(LINKS)}, got {kind!r}")
     table = [[_cell(cell, kind) for cell in row] for row in (head, *rows)]
     for row in table:
         if len(row) != len(head):
             raise ValueError(f"rows: expected {len(head)} cells in each, got {len(row)}: {row}")
     signs, rules, styles = zip(*(ALIGN[a] for a in align.ljust(len(head), "l")), strict=True)
     if kind == "markdown":
-        return "\n".join("| " + " | ".join(row) + " |" for row in [table[0], rules, *table[1:]])
+        return "\n".join(f"| {' | '.join(row)} |" for row in [table[0], rules, *table[1:]])
     if kind == "text":
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        form = "  ".join(f"{{:{s}{w}}}" for s, w in zip(signs, widths, strict=True))
         table.insert(1, ["-" * width for width in widths])
-        spec = "  ".join(f"{{:{s}{w}}}" for s, w in zip(signs, widths, strict=True))
-        return "\n".join(spec.format(*row).rstrip() for row in table)
-    cell = '<{} style="text-align:{}">{}</{}>'
-    tags = [('th scope="col"', "th")] + [("td", "td")] * (len(table) - 1)
-    lines = [
-        "<tr>"
-        + "".join(cell.format(a, s, c, z) for s, c in zip(styles, row, strict=True))
-        + "</tr>"
-        for (a, z), row in zip(tags, table, strict=True)
-    ]
-    return f"<table><thead>{lines[0]}</thead><tbody>{''.join(lines[1:])}</tbody></table>"
+        return "\n".join(form.format(*row).rstrip() for row in table)
+    form = "".join(f'<td style="text-align:{style}">{{}}</td>' for style in styles)
+    titles = form.replace("<td", '<th scope="col"').replace("/td>", "/th>").format(*table[0])
+    body = "".join(f"<tr>{form.format(*row)}</tr>" for row in table[1:])
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(cell, kind: str) -> str:
-    text, address = cell if isinstance(cell, tuple) else (cell, None)
+    text, address = cell if isinstance(cell, tuple) else (cell, "")
     text = " ".join(str(text).split())
     if kind == "html":
-        text = html.escape(text)
-        return f'<a href="{html.escape(address)}">{text}</a>' if address else text
-    if kind == "markdown":
+        text, address = html.escape(text), html.escape(address)
+    elif kind == "markdown":
         text = re.sub(r"(\\*)\|", r"\1\1\\|", text)  # backslashes before a pipe count double
-        return f"[{text}]({address})" if address else text
-    return text
+    return LINKS[kind].format(text, address) if address else text
