@@ -14,7 +14,6 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-import torch
 
 from benchmarks.measure import Case, Growth, Race
 from common.digits import mnist_pair
@@ -26,6 +25,8 @@ TRAIN = 12_000  # as in the notebook; the rest is the validation part
 @cache
 def _parts() -> tuple:
     """Return the notebook's algorithms and its train, validation and test part as tensors."""
+    import torch  # takes seconds: not where another topic is measured
+
     nb = algorithms("classification")
     nb.choose_device = lambda: "cpu"  # where the peer is
     digits = mnist_pair((1, 7))
@@ -100,6 +101,8 @@ def _peers(name: str) -> list:
 
 def _errors(name: str) -> Callable[[bool], Race]:
     def build(quick: bool) -> Race:
+        import torch
+
         nb, train, validation, test = _parts()
         torch.set_num_threads(1)
         n = 1_000 if quick else TRAIN

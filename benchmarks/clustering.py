@@ -21,17 +21,12 @@ import functools
 import numpy as np
 from PIL import Image
 
+from benchmarks import medoids
 from benchmarks.measure import Case, Growth, Limit, Race, peak_bytes
+from benchmarks.medoids import notebook, random_colours
 from common.photos import photo
-from tools.notebooks import algorithms
 
 KS = (8, 16, 32)
-STARTS = 10
-
-
-@functools.cache
-def notebook():
-    return algorithms("clustering")
 
 
 @functools.cache
@@ -120,61 +115,6 @@ def peak_megabytes(quick: bool) -> float | None:
     return None if peak is None else peak / 1e6
 
 
-@functools.cache
-def dissimilarities(n: int) -> np.ndarray:
-    """Return Euclidean distances (n, n) between n of the portrait's colours."""
-    X, _, _ = notebook().unique_colours(photo())
-    X = X[np.random.default_rng(0).choice(len(X), n, replace=False)]
-    return np.sqrt(notebook().squared_distances(X, X))
-
-
-def random_medoids(n: int, k: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).choice(n, k, replace=False)
-
-
-def swapping(n: int, k: int):
-    """Return the build function of a race over ten starts; rated by the mean cost."""
-
-    def build(quick: bool) -> Race:
-        import kmedoids
-
-        size = n // 5 if quick else n
-        D, nb = dissimilarities(size), notebook()
-        starts = [random_medoids(size, k, seed) for seed in range(STARTS)]
-
-        def ours():
-            return [nb.kmedoids(D, k, init=m).medoids for m in starts]
-
-        def theirs():
-            options = {"max_iter": 100, "n_cpu": 1}
-            return [kmedoids.fasterpam(D, m.astype(np.uint64), **options).medoids for m in starts]
-
-        def naive():
-            return [nb.swaps_plain(D, np.ones(size), m)[0] for m in starts]
-
-        def mean_cost(results) -> float:
-            return float(np.mean([D[m.astype(int)].min(axis=0).sum() for m in results]))
-
-        return Race(ours, theirs, mean_cost, naive if n * k <= 64_000 else None)  # it takes long
-
-    return build
-
-
-def worst_start(quick: bool) -> float:
-    """Largest cost over that of `kmedoids.fasterpam`, over ten starts for each n and k."""
-    import kmedoids
-
-    ratios = []
-    for n in (200, 600) if quick else (1000, 3000):
-        D = dissimilarities(n)
-        for k in (8, 16, 64):
-            for seed in range(STARTS):
-                m = random_medoids(n, k, seed)
-                theirs = kmedoids.fasterpam(D, m.astype(np.uint64), max_iter=100, n_cpu=1).loss
-                ratios.append(notebook().kmedoids(D, k, init=m).cost / theirs)
-    return float(np.max(ratios))  # NaN if one is
-
-
 def worst_palette(quick: bool) -> float:
     """Largest error over that of Pillow's best quantiser, over all k from 2 to 64."""
     nb, image = notebook(), photo()[::5, ::5] if quick else photo()[::2, ::2]
@@ -205,88 +145,6 @@ def squared_error(image: np.ndarray, other: np.ndarray) -> float:
     return float(np.mean([np.mean((a.astype(float) - b) ** 2) for a, b in rows]))
 
 
-def cases() -> list[Case]:
-    """Return the comparisons with goals."""
-    photos = [
-        Case(
-            f"clustering: photo to {k} colours",
-            "scikit-learn",
-            0.5,
-            segmenting(k, False),
-            1e-9,
-            "inertia",
-        )
-        for k in KS
-    ]
-    large = [
-        Case(
-            f"clustering: 12 MP to {k} colours",
-            "scikit-learn",
-            0.33,
-            segmenting(k, True),
-            1e-9,
-            "inertia",
-        )
-        for k in KS
-    ]
-    medoids = [
-        Case(
-            f"clustering: K-medoids, n = {n:,}, k = {k}",
-            "kmedoids",
-            1.0,
-            swapping(n, k),
-            1e-9,
-            "mean cost",
-        )
-        for n in (1000, 3000)
-        for k in (8, 16, 64)
-    ]
-    # For reference: how much longer the better palette takes.
-    quantise = Case(
-        "clustering: 12 MP to 16 colours, its median cut",
-        "pillow",
-        None,
-        against_pillow,
-        0.0,
-        "mean squared error",
-    )
-    return [*photos, *large, quantise, *medoids]
-
-
-def limits() -> list[Limit]:
-    """Return what must not be exceeded."""
-    return [
-        Limit(
-            "clustering: 12 MP to 16 colours, peak memory (limit: 12 × the image + 200 MB)",
-            "MB",
-            12 * 3200 * 3750 * 3 / 1e6 + 200,
-            peak_megabytes,
-        ),
-        Limit(
-            "clustering: K-medoids' cost over its peer's, worst of all starts",
-            "",
-            1.005,
-            worst_start,
-            "kmedoids",
-        ),
-        Limit(
-            "clustering: error over the least of Pillow's octree, median cut and that refined, "
-            "worst of k = 2 to 64",
-            "",
-            1.0,
-            worst_palette,
-            "pillow",
-        ),
-    ]
-
-
-# Growth ------------------------------------------------------------------------------------------
-
-
-def random_colours(n: int) -> np.ndarray:
-    return np.random.default_rng(n).integers(0, 256, (n, 3)).astype(float)
-
-
 def means_iterations(n: int, k: int, plain: bool = False):
     """Return the work of ten iterations of K-means on random colours."""
     nb, X = notebook(), random_colours(n)
@@ -296,6 +154,7 @@ def means_iterations(n: int, k: int, plain: bool = False):
 
 
 def scikit_iterations(n: int, k: int):
+    """Return the peer's ten iterations on the same colours."""
     from sklearn.cluster import KMeans
 
     X = random_colours(n)
@@ -303,32 +162,57 @@ def scikit_iterations(n: int, k: int):
     return lambda: KMeans(k, init=X[:k], **options).fit(X)
 
 
-def medoids_run(n: int, k: int, plain: bool = False):
-    """Return the work of a run of K-medoids on random colours."""
-    nb, X = notebook(), random_colours(n)
-    D = np.sqrt(nb.squared_distances(X, X))
-    if plain:
-        return lambda: nb.swaps_plain(D, np.ones(n), np.arange(k))
-    return lambda: nb.kmedoids(D, k, init=np.arange(k))
+def cases() -> list[Case]:
+    """Return the comparisons with goals, and Pillow's for reference."""
+    races = [
+        Case(
+            name=f"clustering: {'12 MP' if large else 'photo'} to {k} colours",
+            peer="scikit-learn",
+            goal=0.33 if large else 0.5,
+            build=segmenting(k, large),
+            tolerance=1e-9,
+            rated_by="inertia",
+        )
+        for large in (False, True)
+        for k in KS
+    ]
+    quantise = Case(
+        name="clustering: 12 MP to 16 colours, its median cut",
+        peer="pillow",
+        goal=None,  # how much longer the better palette takes
+        build=against_pillow,
+        tolerance=0.0,
+        rated_by="mean squared error",
+    )
+    return [*races, quantise, *medoids.cases()]
 
 
-def rust_run(n: int, k: int):
-    import kmedoids
-
-    X = random_colours(n)
-    D, m = np.sqrt(notebook().squared_distances(X, X)), np.arange(k, dtype=np.uint64)
-    return lambda: kmedoids.fasterpam(D, m, max_iter=100, n_cpu=1)
+def limits() -> list[Limit]:
+    """Return what must not be exceeded."""
+    memory = Limit(
+        "clustering: 12 MP to 16 colours, peak memory (limit: 12 × the image + 200 MB)",
+        "MB",
+        12 * 3200 * 3750 * 3 / 1e6 + 200,
+        peak_megabytes,
+    )
+    palettes = Limit(
+        "clustering: error over the least of Pillow's octree, median cut and that refined, "
+        "worst of k = 2 to 64",
+        "",
+        1.0,
+        worst_palette,
+        "pillow",
+    )
+    return [memory, *medoids.limits(), palettes]
 
 
 def growths() -> list[Growth]:
     """Return how the cost grows with n and with k."""
-    ns = [1000, 4000, 16_000, 63_000, 250_000, 500_000]
-    ks = [2, 6, 20, 60, 200, 640]
-    return [
+    means = [
         Growth(
             "clustering: K-means, 10 iterations, k = 16",
             "points n",
-            ns,
+            [1000, 4000, 16_000, 63_000, 250_000, 500_000],
             lambda n: means_iterations(n, 16),
             lambda n: means_iterations(n, 16, plain=True),
             "scikit-learn",
@@ -337,28 +221,11 @@ def growths() -> list[Growth]:
         Growth(
             "clustering: K-means, 10 iterations, n = 10,000",
             "clusters k",
-            ks,
+            [2, 6, 20, 60, 200, 640],
             lambda k: means_iterations(10_000, k),
             lambda k: means_iterations(10_000, k, plain=True),
             "scikit-learn",
             lambda k: scikit_iterations(10_000, k),
         ),
-        Growth(
-            "clustering: K-medoids, k = 8",
-            "points n",
-            [10, 30, 100, 300, 1000, 3200],
-            lambda n: medoids_run(n, 8),
-            lambda n: medoids_run(n, 8, plain=True),
-            "kmedoids",
-            lambda n: rust_run(n, 8),
-        ),
-        Growth(
-            "clustering: K-medoids, n = 1,300",
-            "clusters k",
-            ks,
-            lambda k: medoids_run(1300, k),
-            lambda k: medoids_run(1300, k, plain=True),
-            "kmedoids",
-            lambda k: rust_run(1300, k),
-        ),
     ]
+    return [*means, *medoids.growths()]

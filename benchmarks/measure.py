@@ -180,19 +180,10 @@ def race(case: Case, quick: bool = False, pairs: int = 5) -> Comparison:
         if naive < 1:
             naive = statistics.median([naive, seconds(work.naive), seconds(work.naive)])
         naive_objective = float(work.objective(results[0]))
-    return Comparison(
-        case.name,
-        case.peer,
-        None if quick else case.goal,
-        case.tolerance,
-        case.rated_by,
-        ours,
-        theirs,
-        float(objective),
-        float(their_objective),
-        naive,
-        naive_objective,
-    )
+    goal = None if quick else case.goal
+    about = case.name, case.peer, goal, case.tolerance, case.rated_by
+    ratings = float(objective), float(their_objective)
+    return Comparison(*about, ours, theirs, *ratings, naive, naive_objective)
 
 
 def _status(name: str) -> int:

@@ -1,10 +1,9 @@
-"""The report of a measurement: tables, figures, and the page that shows them."""
+"""The report of a measurement: tables, figures, docs/speed.md, and a line each in the README."""
 
 import importlib
 import inspect
 import json
 import math
-import shutil
 import statistics
 from pathlib import Path
 
@@ -13,10 +12,12 @@ from matplotlib.ticker import NullFormatter
 
 from benchmarks.measure import exponent
 from common.plotting import COLOURS, use_style
-from tools.project import ROOT
+from common.tables import render
+from tools.project import ROOT, write
+from tools.readme import between
 
 REPORT = Path(__file__).parent / "report"  # the stored measurement: results.json and the figures
-START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+KINDS = ("comparisons", "limits", "growths")
 
 
 def duration(s: float) -> str:
@@ -69,11 +70,11 @@ def slug(name: str) -> str:
     return "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in name).split())
 
 
-def _comparison(row: dict) -> str:
+def _comparison(row: dict) -> list[str]:
     ours, theirs = statistics.median(row["ours"]), statistics.median(row["theirs"])
     goal = f"≤ {row['goal']:g}: " if row["verdict"] in ("reached", "missed") else ""
     results = f"{row['objective']:.6g}", f"{row['their_objective']:.6g}"
-    cells = [
+    return [
         row["name"].split(": ", 1)[1],
         f"{duration(ours)} / {duration(theirs)}",
         f"{row['ratio']:.2g} ({min(row['ratios']):.2g}–{max(row['ratios']):.2g})",
@@ -81,7 +82,6 @@ def _comparison(row: dict) -> str:
         f"both {results[0]}" if results[0] == results[1] else " / ".join(results),
         _naive(row, ours),
     ]
-    return "| " + " | ".join(cells) + " |"
 
 
 def _naive(row: dict, ours: float) -> str:
@@ -94,15 +94,14 @@ def _naive(row: dict, ours: float) -> str:
     return f"{times:.2g} ×" if times < 99.5 else f"{times:.0f} ×"
 
 
-def _limit(row: dict) -> str:
+def _limit(row: dict) -> list[str]:
     unit, measured, goal = f" {row['unit']}".rstrip(), row["measured"], row["goal"]
-    cells = [
+    return [
         row["name"].split(": ", 1)[1],
         "not measurable here" if measured is None else f"{measured:.4g}{unit}",
         "none" if goal is None else f"{goal:.4g}{unit}",
         "" if None in (measured, goal) else "reached" if measured <= goal else "missed",
     ]
-    return "| " + " | ".join(cells) + " |"
 
 
 HOW_TO_READ = """\
@@ -133,40 +132,36 @@ def markdown(results: dict, figures: str = "") -> str:
         "",
         HOW_TO_READ,
     ]
-    kinds = ("comparisons", "limits", "growths")
-    names = [row["name"] for kind in kinds for row in results[kind]]
-    for topic in sorted({name.split(":")[0] for name in names}):
+    for topic in topics(results):
         conditions = importlib.import_module(f"benchmarks.{topic}").__doc__ or ""
-        lines += [f"### {topic.capitalize()}", "", inspect.cleandoc(conditions), ""]
-        compared, limited, grown = (
-            [row for row in results[kind] if row["name"].startswith(f"{topic}:")] for kind in kinds
-        )
+        lines += [f"## {topic.capitalize()}", "", inspect.cleandoc(conditions), ""]
+        compared, limited, grown = (of_topic(results[kind], topic) for kind in KINDS)
         tables = [(row["peer"], row["rated_by"], row["tolerance"]) for row in compared]
-        for peer, rated_by, tolerance in dict.fromkeys(tables):
-            share = f" (within {tolerance:g})" if tolerance else ""
-            lines += [
-                f"| against {peer} | time | ratio (range) | goal | {rated_by}{share} "
-                "| textbook loop |",
-                "| --- | --- | --- | --- | --- | --- |",
-                *(
-                    _comparison(row)
-                    for row, table in zip(compared, tables, strict=True)
-                    if table == (peer, rated_by, tolerance)
-                ),
-                "",
-            ]
+        for table in dict.fromkeys(tables):
+            peer, rated_by, tolerance = table
+            rated_by += f" (within {tolerance:g})" if tolerance else ""
+            head = [f"against {peer}", "time", "ratio (range)", "goal", rated_by, "textbook loop"]
+            rows = zip(compared, tables, strict=True)
+            rows = [_comparison(row) for row, its_table in rows if its_table == table]
+            lines += [render(head, rows, "markdown").rstrip(), ""]
         if limited:
-            lines += [
-                "| what | measured | limit | verdict |",
-                "| --- | --- | --- | --- |",
-                *map(_limit, limited),
-                "",
-            ]
+            head = ["what", "measured", "limit", "verdict"]
+            lines += [render(head, [*map(_limit, limited)], "markdown").rstrip(), ""]
         for row in grown:
             lines += [f"![{alternative(row)}]({figures}{slug(row['name'])}.png)", ""]
     for row in results["skipped"]:
         lines += [f"Not measured, as {row['peer']} is not installed: {row['name']}.", ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def topics(results: dict) -> list[str]:
+    """Return the topics that were measured, in order."""
+    return sorted({row["name"].split(":")[0] for kind in KINDS for row in results[kind]})
+
+
+def of_topic(rows: list[dict], topic: str) -> list[dict]:
+    """Return the rows whose name begins with the topic."""
+    return [row for row in rows if row["name"].startswith(f"{topic}:")]
 
 
 def alternative(row: dict) -> str:
@@ -181,17 +176,70 @@ def alternative(row: dict) -> str:
     )
 
 
-def write(results: dict, folder: Path) -> None:
-    """Write results.json, report.md and one figure for each growth curve, and nothing else."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def summary(results: dict) -> str:
+    """Return a line for each topic: its least and its greatest ratio, and the goals reached."""
+    lines = []
+    for topic in topics(results):
+        rows = of_topic(results["comparisons"], topic)
+        fair = sorted((row for row in rows if row["comparable"]), key=lambda row: row["ratio"])
+        if not fair:
+            continue
+        ends = " to ".join(
+            f"{row['ratio']:.2g} × the time of {row['peer']} ({row['name'].split(': ', 1)[1]})"
+            for row in [fair[0], *fair[1:][-1:]]
+        )
+        rated = [row["verdict"] for row in rows if row["verdict"] in ("reached", "missed")]
+        lines.append(
+            f"- [{topic.capitalize()}](docs/speed.md#{topic}): {ends}; "
+            f"{rated.count('reached')} of {len(rated)} goals reached."
+        )
+    return "\n".join(lines)
+
+
+def store(results: dict, folder: Path) -> None:
+    """Write results.json and a figure for each growth curve; older figures go."""
+    for old in folder.glob("*.png"):
+        old.unlink()
     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-    (folder / "results.json").write_text(text, encoding="utf-8")
-    (folder / "report.md").write_text(markdown(results), encoding="utf-8")
+    write(folder / "results.json", text)
     for row in results["growths"]:
         figure(row, folder / f"{slug(row['name'])}.png")
 
 
-def section(results: dict) -> str:
-    """Return the README's performance section, markers included."""
-    return f"{START}\n{markdown(results, f'{REPORT.relative_to(ROOT).as_posix()}/')}{END}"
+def publish(last: Path, expected: set[str]) -> None:
+    """Copy the last whole measurement to benchmarks/report, docs/speed.md and the README.
+
+    Parameters
+    ----------
+    last : Path
+        The folder of a measurement. Where it has none, the stored one is published again: the
+        words around its numbers may have changed.
+    expected : set of str
+        The names of all that a whole measurement holds.
+
+    Raises
+    ------
+    SystemExit
+        If there is no measurement, it is not whole, or its commit is not known.
+    """
+    last = last if (last / "results.json").exists() else REPORT
+    try:
+        results = json.loads((last / "results.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SystemExit(f"{last / 'results.json'} is missing: run `make bench` first") from None
+    found = {row["name"] for kind in KINDS for row in results[kind]}
+    if results["quick"] or results["skipped"] or found != expected:
+        raise SystemExit("only a whole `make bench`, neither quick nor with skips, is published")
+    if results["machine"]["collection"].endswith("-dirty"):
+        raise SystemExit("commit first, then measure: the report names the commit it measured")
+    store(results, REPORT)
+    for file, text in pages(results).items():
+        write(ROOT / file, between((ROOT / file).read_text(encoding="utf-8"), "bench", text))
+
+
+def pages(results: dict) -> dict[str, str]:
+    """Return what stands between the marks `bench` of each file that shows the measurement."""
+    return {
+        "docs/speed.md": markdown(results, figures="../benchmarks/report/"),
+        "README.md": summary(results),
+    }

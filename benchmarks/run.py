@@ -14,19 +14,19 @@ for what in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "RAYON_NUM"
 import argparse
 import datetime
 import importlib
-import json
 import platform
 import subprocess
+import sys
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tqdm import tqdm
 
+from benchmarks import report
 from benchmarks.measure import Growth, curve, race
-from benchmarks.report import REPORT, markdown, write
 from common.digits import mnist_pair
-from tools.project import BUILD, ROOT
+from tools.project import BUILD, ROOT, write
 
 TOPICS = ["classification", "clustering", "recommender", "regression"]
 WHOLE = BUILD / "bench"
@@ -137,37 +137,9 @@ def grow(item: Growth, quick: bool) -> dict:
     return {"name": item.name, "variable": item.variable, "lines": lines}
 
 
-def report() -> None:
-    """Copy the last whole measurement into the README and beside this file.
-
-    Where none was made here, the one that is stored beside this file, whose words may have changed.
-    """
-    last = BUILD if (BUILD / "results.json").exists() else REPORT
-    try:
-        results = json.loads((last / "results.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SystemExit(f"{BUILD / 'results.json'} is missing: run `make bench` first") from None
-    expected = {item.name for items in collect("").values() for item in items}
-    kinds = ("comparisons", "limits", "growths")
-    found = {row["name"] for kind in kinds for row in results[kind]}
-    if results["quick"] or results["skipped"] or found != expected:
-        raise SystemExit(
-            "only a whole `make bench`, neither quick nor with skips, goes into the README"
-        )
-    if results["machine"]["collection"].endswith("-dirty"):
-        raise SystemExit(
-            "commit first, then measure: the README names the commit that was measured"
-        )
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text(encoding="utf-8").split(START)
-    after = rest.split(END)[1]
-    write(results, REPORT)
-    (REPORT / "report.md").unlink()
-    readme.write_text(before + section(results) + after, encoding="utf-8")
-
-
 def main() -> None:
-    """Parse the command line."""
+    """Parse the command line, measure or publish."""
+    sys.stdout.reconfigure(errors="replace")  # a console that has no λ shows a question mark
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -176,12 +148,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes, three pairs: a trial")
     options = parser.parse_args()
     if options.command == "report":
-        report()
+        items = (item for items in collect("").values() for item in items)
+        report.publish(WHOLE, {item.name for item in items})
         return
     results = measure(collect(options.only), options.quick)
-    folder = TRIAL if options.quick or options.only else BUILD
-    write(results, folder)
-    print(markdown(results))
+    folder = TRIAL if options.quick or options.only else WHOLE
+    report.store(results, folder)
+    write(folder / "report.md", report.markdown(results))
+    print(report.markdown(results))
     print(f"written to {folder.relative_to(ROOT)}/")
 
 

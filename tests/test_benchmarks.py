@@ -6,15 +6,14 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import measure, run
+from benchmarks import measure, report, run
 from benchmarks.measure import Case, Comparison, Growth, Limit, Race
-
-ROOT = Path(__file__).parents[1]
+from tools.project import ROOT
+from tools.readme import between
 
 
 def case(**changes) -> Case:
@@ -143,7 +142,8 @@ def topic(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "benchmarks.topic", module)
     monkeypatch.setattr(run, "TOPICS", ("topic",))
     monkeypatch.setattr(measure.gc, "collect", lambda: None)  # slow, with all that the tests import
-    monkeypatch.setattr(run, "ROOT", tmp_path)
+    for module_with_root in (run, report):
+        monkeypatch.setattr(module_with_root, "ROOT", tmp_path)
     monkeypatch.setattr(run, "WHOLE", tmp_path / "build" / "bench")
     monkeypatch.setattr(run, "TRIAL", tmp_path / "build" / "bench-trial")
     monkeypatch.setattr(report, "REPORT", tmp_path / "report")
@@ -196,30 +196,69 @@ def test_only_and_quick(topic, monkeypatch, capsys):
         bench(monkeypatch, "--only", "nothing")
 
 
-def test_only_a_whole_measurement_goes_into_the_readme(topic, monkeypatch, tmp_path):
-    readme = tmp_path / "README.md"
-    text = f"before\n{report.START}\nold\n{report.END}\nafter\n"
-    readme.write_text(text, encoding="utf-8")
+def test_only_a_whole_measurement_is_published(topic, monkeypatch, tmp_path):
+    def publish():
+        monkeypatch.setattr(sys, "argv", ["run.py", "report"])
+        run.main()
+
+    text = "before\n<!-- bench:start -->\nold\n<!-- bench:end -->\nafter\n"
+    files = [tmp_path / "README.md", tmp_path / "docs" / "speed.md"]
+    files[1].parent.mkdir()
+    for file in files:
+        file.write_text(text, encoding="utf-8")
     with pytest.raises(SystemExit, match="make bench"):
-        run.report()
+        publish()
     for arguments in ([], ["--quick"], ["--only", "work"]):  # the first one skips a peer
         bench(monkeypatch, *arguments)
         with pytest.raises(SystemExit, match="whole"):
-            run.report()
-    assert readme.read_text(encoding="utf-8") == text
+            publish()
     topic.cases = lambda: [case()]
     monkeypatch.setattr(run, "_commit", lambda: "abc-dirty")
     bench(monkeypatch)
     with pytest.raises(SystemExit, match="commit first"):
-        run.report()
+        publish()
+    assert {file.read_text(encoding="utf-8") for file in files} == {text}
+    assert not report.REPORT.exists()
     monkeypatch.setattr(run, "_commit", lambda: "abc")
     results = bench(monkeypatch)
-    run.report()
-    written = readme.read_text(encoding="utf-8")
-    assert written == f"before\n{report.section(results)}\nafter\n"
-    assert "](report/topic-sum.png)" in written
-    assert (report.REPORT / "topic-sum.png").exists()
+    report.REPORT.mkdir()
+    (report.REPORT / "gone.png").touch()  # a curve that is no longer drawn
+    (report.REPORT / "notes.txt").touch()
+    publish()
+    for file, new in report.pages(results).items():
+        written = (tmp_path / file).read_text(encoding="utf-8")
+        assert written == between(text, "bench", new)
+    assert "](../benchmarks/report/topic-sum.png)" in files[1].read_text(encoding="utf-8")
+    stored = {file.name for file in report.REPORT.iterdir()}
+    assert stored == {"results.json", "topic-sum.png", "notes.txt"}
     assert json.loads((report.REPORT / "results.json").read_text(encoding="utf-8")) == results
+    # Without a new measurement the stored one is published again, in today's words.
+    (run.WHOLE / "results.json").unlink()
+    files[0].write_text(text, encoding="utf-8")
+    publish()
+    assert report.summary(results) in files[0].read_text(encoding="utf-8")
+
+
+def test_the_summary_names_the_least_and_the_greatest_ratio_of_races_that_can_be_compared():
+    def row(name, ratio, verdict):
+        row = {"name": f"sums: {name}", "peer": "them", "ratio": ratio, "verdict": verdict}
+        return row | {"comparable": verdict != "not comparable"}
+
+    rows = [
+        row("a", 0.5, "reached"),
+        row("b", 2.0, "missed"),
+        row("c", 0.1, "not comparable"),
+        row("d", 3.0, "for reference"),
+    ]
+    results = {"comparisons": rows, "limits": [], "growths": []}
+    assert report.summary(results) == (
+        "- [Sums](docs/speed.md#sums): 0.5 × the time of them (a) to 3 × the time of them (d); "
+        "1 of 2 goals reached."
+    )
+    results["comparisons"] = rows[:1]
+    assert report.summary(results).endswith(": 0.5 × the time of them (a); 1 of 1 goals reached.")
+    results["comparisons"] = rows[2:3]
+    assert report.summary(results) == ""
 
 
 def test_the_modules_say_what_they_compare_without_measuring():
@@ -235,16 +274,14 @@ def test_the_modules_say_what_they_compare_without_measuring():
     assert {item.name.split(":")[0] for item in found["growths"]} == set(run.TOPICS)
 
 
-def test_the_readme_says_what_was_measured_and_nothing_else():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    stored = report.REPORT / "results.json"
-    if not stored.exists():
-        assert f"{report.START}\nNot measured yet.\n{report.END}" in readme
-        return
-    results = json.loads(stored.read_text(encoding="utf-8"))
-    assert report.section(results) in readme
-    for figure in re.findall(r"!\[.*?\]\((benchmarks/.*?)\)", readme):
-        assert (ROOT / figure).exists()
+def test_the_pages_say_what_was_measured_and_nothing_else():
+    results = json.loads((report.REPORT / "results.json").read_text(encoding="utf-8"))
+    for file, new in report.pages(results).items():
+        text = (ROOT / file).read_text(encoding="utf-8")
+        assert text == between(text, "bench", new), f"{file}: run `make bench-report`"
+    figures = re.findall(r"!\[.*?\]\(\.\./(.*?)\)", report.pages(results)["docs/speed.md"])
+    assert len(figures) == len(results["growths"])
+    assert all((ROOT / figure).exists() for figure in figures)
     found = run.collect("")
     for kind, key in (("cases", "comparisons"), ("limits", "limits"), ("growths", "growths")):
         assert [row["name"] for row in results[key]] == [item.name for item in found[kind]]
@@ -263,10 +300,7 @@ def test_the_readme_says_what_was_measured_and_nothing_else():
 
 
 def test_what_the_conditions_say_of_the_outcome_is_so():
-    stored = report.REPORT / "results.json"
-    if not stored.exists():
-        pytest.skip("nothing was measured yet")
-    results = json.loads(stored.read_text(encoding="utf-8"))
+    results = json.loads((report.REPORT / "results.json").read_text(encoding="utf-8"))
     compared = {row["name"]: row for row in results["comparisons"]}
     # "there scikit-learn is faster"
     for row in results["growths"]:
@@ -282,11 +316,31 @@ def test_what_the_conditions_say_of_the_outcome_is_so():
     assert {row["verdict"] for n, row in compared.items() if "one rate" in n} == {"not comparable"}
 
 
+def python(code: str, **env: str) -> str:
+    env = os.environ | {"PYTHONPATH": str(ROOT)} | env
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
+
+
 def test_every_library_has_one_thread():
+    code = "import os; from benchmarks import run; "
+    code += "print(*(os.environ[v] for v in os.environ if v.endswith('_THREADS')))"
+    assert set(python(code, OPENBLAS_NUM_THREADS="4").split()) == {"1"}
+
+
+def test_what_needs_no_torch_is_found_without_loading_it():
+    code = "import sys; from benchmarks import run; "
+    code += "print(len(run.collect('λ')['cases']), 'torch' in sys.modules)"
+    assert python(code, PYTHONUTF8="1").split() == ["2", "False"]
+
+
+def test_a_console_without_greek_letters_shows_the_report():
+    """A Windows console writes cp1252, which has no λ."""
     code = (
-        "import os; from benchmarks import run; print(*(os.environ[v] for v in sorted(os.environ)"
+        "import sys; from benchmarks import run; run.measure = lambda *_: {'growths': []}; "
+        "run.write = lambda *_: None; run.report.store = lambda *_: None; "
+        "run.report.markdown = lambda *_: '100 \u03bbs \u2264 2'; "
+        "sys.argv = ['run', '--only', 'least squares']; run.main()"
     )
-    code += " if v.endswith('_THREADS')))"
-    env = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "4"}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
-    assert set(done.stdout.split()) == {"1"}, done.stderr
+    assert python(code, PYTHONIOENCODING="cp1252").startswith("100 ?s ? 2")
