@@ -1,11 +1,13 @@
 """The evidence table: what a notebook claims, what it measured, and whether that holds."""
 
-import html
 from dataclasses import asdict, dataclass, field
 
 from IPython.display import display
 
+from common.tables import render
+
 KEY = "evidence"  # under this key the rows lie in the metadata of the table's output
+MARKS = {True: "✓", False: "✗", None: "–"}
 
 
 @dataclass(frozen=True)
@@ -13,26 +15,17 @@ class Row:
     """One claim held against a bound; shown on its own it says whether the claim holds."""
 
     claim: str
-    measured: float
-    relation: str  # "≤", "≥", or "is" for what is true (1) or false (0)
-    bound: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the bound holds; a measured NaN never passes."""
-        if self.relation == "≤":
-            return self.measured <= self.bound
-        if self.relation == "≥":
-            return self.measured >= self.bound
-        return self.measured == self.bound
+    kind: str  # "truth" or "finding"
+    measured: str  # as it is shown: JSON, which stores it, has no NaN
+    bound: str
+    passed: bool | None  # None, no verdict, for a finding on the reader's own data
 
     def __repr__(self) -> str:
         # A row that passes shows no number: rounding errors differ between machines.
         if self.passed:
             return f"✓ {self.claim}"
-        return (
-            f"✗ {self.claim}: measured {self.measured:.4g}, must be {self.relation} {self.bound:g}"
-        )
+        rule = "on the built-in data" if self.passed is None else "must be"
+        return f"{MARKS[self.passed]} {self.claim}: measured {self.measured}, {rule} {self.bound}"
 
 
 @dataclass
@@ -43,26 +36,49 @@ class Evidence:
     ----------
     data : str
         What the notebook ran on, in a few words; `make run` prints it.
+    own : bool
+        Whether that is the reader's own data, on which findings get no verdict.
     """
 
     data: str
+    own: bool = False
     rows: list[Row] = field(default_factory=list)
 
-    def at_most(self, claim: str, measured: float, bound: float) -> Row:
-        """Record that `measured` must not exceed `bound`, and return the row."""
-        return self._add(claim, measured, "≤", bound)
+    def truth(self, claim: str, measured, at_most=None, *, at_least=None) -> Row:
+        """Record what must hold for any input, and return the row: a failure is a bug.
 
-    def at_least(self, claim: str, measured: float, bound: float) -> Row:
-        """Record that `measured` must reach `bound`, and return the row."""
-        return self._add(claim, measured, "≥", bound)
+        Parameters
+        ----------
+        claim : str
+            What is claimed. A cell that is run again replaces the row of the same claim.
+        measured : float or bool
+            What was found; NaN never passes.
+        at_most, at_least : float, optional
+            The bound, which one of them gives. Without a bound `measured` must be true.
+        """
+        return self._add("truth", claim, measured, at_most, at_least)
 
-    def holds(self, claim: str, condition: bool) -> Row:
-        """Record something that is true or false, and return the row (1 is true)."""
-        return self._add(claim, float(condition), "is", 1)
+    def finding(self, claim: str, measured, at_most=None, *, at_least=None) -> Row:
+        """Record what was seen on the built-in data; as `truth`, but without verdict if `own`."""
+        return self._add("finding", claim, measured, at_most, at_least)
 
-    def _add(self, claim: str, measured: float, relation: str, bound: float) -> Row:
-        row = Row(claim, float(measured), relation, float(bound))
-        # A cell that is run again replaces its row instead of adding a second one.
+    at_most = holds = truth  # names for a truth with an upper bound, and for one without a bound
+
+    def at_least(self, claim: str, measured, bound: float) -> Row:
+        """Record a truth with a lower bound."""
+        return self.truth(claim, measured, at_least=bound)
+
+    def _add(self, kind: str, claim: str, measured, at_most, at_least) -> Row:
+        if at_most is not None and at_least is not None:
+            raise ValueError(f"at_most: expected one bound, got {at_most} and {at_least}")
+        x = float(measured)
+        shown, bound, passed = "yes" if x == 1 else "no", "yes", x == 1
+        if at_most is not None:
+            shown, bound, passed = f"{x:.4g}", f"≤ {at_most:g}", x <= float(at_most)
+        if at_least is not None:
+            shown, bound, passed = f"{x:.4g}", f"≥ {at_least:g}", x >= float(at_least)
+        judged = kind == "truth" or not self.own
+        row = Row(claim, kind, shown, bound, passed if judged else None)
         self.rows = [r for r in self.rows if r.claim != claim] + [row]
         return row
 
@@ -76,48 +92,14 @@ class Evidence:
         AssertionError
             If a row failed or there is no row at all; the table is shown before.
         """
-        metadata = {
-            KEY: {"data": self.data, "rows": [asdict(r) | {"passed": r.passed} for r in self.rows]}
-        }
-        display(
-            {"text/plain": self._text(), "text/html": self._html()}, metadata=metadata, raw=True
-        )
+        head = ("claim", "kind", "measured", "bound", "pass")
+        cells = [(r.claim, r.kind, r.measured, r.bound, MARKS[r.passed]) for r in self.rows]
+        kinds = {"text/plain": "text", "text/html": "html"}
+        table = {mime: render(head, cells, kind, "llrrc") for mime, kind in kinds.items()}
+        stored = {KEY: {"data": self.data, "rows": [asdict(r) for r in self.rows]}}
+        display(table, metadata=stored, raw=True)
         if not self.rows:
             raise AssertionError("the evidence table has no rows")
-        failed = [repr(r) for r in self.rows if not r.passed]
+        failed = [repr(r) for r in self.rows if r.passed is False]
         if failed:
             raise AssertionError("\n".join(failed))
-
-    def _cells(self) -> list[tuple[str, str, str, str]]:
-        cells = []
-        for r in self.rows:
-            mark = "✓" if r.passed else "✗"
-            if r.relation == "is":
-                cells.append((r.claim, "yes" if r.passed else "no", "yes", mark))
-            else:
-                cells.append((r.claim, f"{r.measured:.3g}", f"{r.relation} {r.bound:g}", mark))
-        return cells
-
-    def _text(self) -> str:
-        rows = [("claim", "measured", "bound", ""), *self._cells()]
-        widths = [max(len(row[j]) for row in rows) for j in range(4)]
-        return "\n".join(
-            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
-        )
-
-    def _html(self) -> str:
-        align = ["left", "right", "right", "center"]
-        styles = [f"text-align:{a};{'' if a == 'left' else 'white-space:nowrap'}" for a in align]
-        head = "".join(
-            f'<th scope="col" style="{style}">{title}</th>'
-            for title, style in zip(["claim", "measured", "bound", "pass"], styles, strict=True)
-        )
-        rows = (
-            "".join(
-                f'<td style="{style}">{html.escape(text)}</td>'
-                for text, style in zip(cells, styles, strict=True)
-            )
-            for cells in self._cells()
-        )
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
