@@ -1,7 +1,8 @@
 """Execute the notebooks.
 
-usage: python -m tools.execute run        copies under build/, with HTML pages and a table
-       python -m tools.execute refresh    in place; a refresh without a change changes no byte
+usage: python -m tools.execute run              copies under build/, with HTML pages and a table
+       python -m tools.execute run NAME=value   those that have this parameter, on your own value
+       python -m tools.execute refresh          in place; without a change it changes no byte
 """
 
 import asyncio
@@ -12,9 +13,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.notebooks import evidence, fingerprint, preview, read
-from tools.pages import HEADER, index_page, to_html
-from tools.project import BUILD, NOTEBOOKS, ROOT, write
+from common.tables import render
+from tools import readme
+from tools.fingerprint import fingerprint
+from tools.notebooks import alone, evidence, preview, read
+from tools.pages import index_page, to_html
+from tools.parameters import given, inject, parameters, suffix
+from tools.project import BUILD, NOTEBOOKS, ROOT, survive_any_console, write
 
 CELL_LIMIT = 600  # seconds after which a cell counts as hung
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -36,13 +41,19 @@ class Execution:
         failures = [self.error] if self.error else []
         if table is None:
             failures.append("no evidence table was reached")
-        else:
-            failures += [f"evidence: {r['claim']}" for r in table["rows"] if not r["passed"]]
+        else:  # a finding on the reader's own data has no verdict: None
+            failures += [f"evidence: {r['claim']}" for r in table["rows"] if r["passed"] is False]
         return failures
 
 
-def execute_all(paths: list[Path]) -> list[Execution]:
-    """Execute notebooks, each in its own folder, two at a time where there are two cores."""
+def execute_all(notebooks: dict) -> list[Execution]:
+    """Execute notebooks, each in its own folder, two at a time where there are two cores.
+
+    Parameters
+    ----------
+    notebooks : dict of Path to NotebookNode
+        What to execute, and where it belongs. It is changed in memory; no file is.
+    """
     from tqdm import tqdm
 
     if hasattr(os, "sched_getaffinity"):
@@ -55,8 +66,7 @@ def execute_all(paths: list[Path]) -> list[Execution]:
 
     async def all_of_them() -> list[Execution]:
         slots = asyncio.Semaphore(at_a_time)
-        notebooks = [read(path) for path in paths]
-        cells = sum(c.cell_type == "code" for notebook in notebooks for c in notebook.cells)
+        cells = sum(c.cell_type == "code" for book in notebooks.values() for c in book.cells)
         running: list[str] = []
         with tqdm(total=cells, unit="cell", disable=False) as bar:
 
@@ -69,7 +79,7 @@ def execute_all(paths: list[Path]) -> list[Execution]:
                     bar.set_postfix_str(" + ".join(running))
                     return result
 
-            return await asyncio.gather(*map(one, paths, notebooks))
+            return await asyncio.gather(*(one(*item) for item in notebooks.items()))
 
     return asyncio.run(all_of_them())
 
@@ -100,37 +110,62 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
     return Execution(path, notebook, time.perf_counter() - started, error)
 
 
+def execute_section(path: Path, heading: str) -> Execution:
+    """Execute one section of a notebook, after the cells that it needs and no others."""
+    (result,) = execute_all({path: alone(read(path), heading)})
+    return result
+
+
 # run -------------------------------------------------------------------------------------------
 
 
-def run() -> int:
-    """Execute copies of all notebooks, write them and their pages to build/, print the table."""
+def run(arguments: list[str]) -> int:
+    """Execute copies of notebooks, write them and their pages to build/, print the table.
+
+    With arguments, "NAME=value", only notebooks that have one of these parameters are executed.
+    What comes out is then named after the value, so that it replaces nothing of a whole run.
+    """
     import nbformat
 
+    books = {path: read(path) for path in NOTEBOOKS}
+    has = {path: parameters(book) for path, book in books.items()}
+    try:
+        values = given(arguments, set().union(*has.values()))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if values:
+        books = {path: book for path, book in books.items() if values.keys() & has[path].keys()}
+        where = " and ".join(path.parent.name for path in books)
+        print(f"Executing {where} only: no other notebook has {' or '.join(values)}.")
+    for book in books.values():
+        inject(book, values)
     # The longest first; the table has them in their order.
-    longest_first = sorted(NOTEBOOKS, key=lambda path: path.parent.name != "classification")
-    results = sorted(execute_all(longest_first), key=lambda r: NOTEBOOKS.index(r.path))
+    longest_first = sorted(books.items(), key=lambda item: item[0].parent.name != "classification")
+    results = sorted(execute_all(dict(longest_first)), key=lambda r: NOTEBOOKS.index(r.path))
     rows = []
     for result in results:
-        copy = BUILD / result.path.relative_to(ROOT)
-        write(copy, nbformat.writes(result.notebook) + "\n")
-        write(copy.with_suffix(".html"), to_html(result.notebook, result.path.stem))
+        name = result.path.relative_to(ROOT)
+        if values:
+            own = {key: values[key] for key in has[result.path] if key in values}
+            name = name.with_stem(f"{name.stem}-{suffix(own)}")
+        write(BUILD / name, nbformat.writes(result.notebook) + "\n")
+        write(BUILD / name.with_suffix(".html"), to_html(result.notebook, name.stem))
         table = evidence(result.notebook) or {"data": "–", "rows": []}
-        passed = sum(row["passed"] for row in table["rows"])
-        rows.append(
-            (
-                str(result.path.relative_to(ROOT).as_posix()),
-                table["data"],
-                f"{result.seconds:.1f}",
-                f"{passed} of {len(table['rows'])}" + (" FAILED" if result.failures else ""),
-            )
-        )
-    write(BUILD / "index.html", index_page(rows))
-    widths = [max(len(row[j]) for row in [HEADER, *rows]) for j in range(4)]
-    print()
-    for row in [HEADER, tuple("-" * w for w in widths), *rows]:
-        print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
-    print(f"\nPages: {(BUILD / 'index.html').as_uri()}")
+        verdicts = [row["passed"] for row in table["rows"] if row["passed"] is not None]
+        passed = f"{sum(verdicts)} of {len(verdicts)}" + (" FAILED" if result.failures else "")
+        rows.append((name, table["data"], f"{result.seconds:.1f}", passed))
+    texts = [(name.as_posix(), *rest) for name, *rest in rows]
+    print(f"\n{render(HEAD, texts, 'text', 'llrl')}\n")
+    pages = [BUILD / name.with_suffix(".html") for name, *_ in rows]
+    if not values:
+        pages = [BUILD / "index.html"]
+        links = [
+            ((text, Path(text).with_suffix(".html").as_posix()), *rest) for text, *rest in texts
+        ]
+        write(pages[0], index_page(render(HEAD, links, "html", "llrl")))
+    for page in pages:
+        print(f"Page: {page.as_uri()}")
     for result in results:
         for failure in result.failures:
             print(f"FAILED {result.path.relative_to(ROOT).as_posix()}: {failure}", file=sys.stderr)
@@ -145,7 +180,7 @@ def refresh() -> int:
     import nbformat
 
     status = 0
-    for result in execute_all(NOTEBOOKS):
+    for result in execute_all({path: read(path) for path in NOTEBOOKS}):
         name = result.path.relative_to(ROOT).as_posix()
         failures = result.failures
         stored, new = read(result.path), result.notebook
@@ -155,27 +190,31 @@ def refresh() -> int:
             status = 1
             print(f"FAILED {name}: left as it was: {'; '.join(failures)}", file=sys.stderr)
             continue
-        normalise(new, stored)
+        normalise(new, stored, result.path.parent, result.seconds)
         text = nbformat.writes(new) + "\n"
         unchanged = text.encode() == result.path.read_bytes()
         write(result.path, text)
         write(result.path.with_name("preview.png"), preview(new))
         print(f"{name}: {'unchanged' if unchanged else 'refreshed'}")
+    readme.renew()  # whose table says how long each takes
     return status
 
 
-def normalise(new, stored) -> None:
+def normalise(new, stored, folder: Path, seconds: float) -> None:
     """Remove from a freshly executed notebook what differs without a reason.
 
     Timings differ from run to run and pictures from machine to machine. As long as nothing changed
     that decides on them, the stored ones are as true as the new ones, and they are kept.
     """
+    mark = fingerprint(new, folder)
+    same = stored.metadata.get("fingerprint") == mark
     new.metadata = {
         "kernelspec": KERNELSPEC,
         "language_info": {"name": "python"},
-        "fingerprint": fingerprint(new),
+        "fingerprint": mark,
+        "seconds": stored.metadata.get("seconds") if same else None,
     }
-    same = stored.metadata.get("fingerprint") == new.metadata["fingerprint"]
+    new.metadata["seconds"] = new.metadata["seconds"] or round(seconds)
     for i, cell in enumerate(new.cells):
         if cell.cell_type != "code":
             continue
@@ -193,7 +232,11 @@ def normalise(new, stored) -> None:
 
 
 if __name__ == "__main__":
-    commands = {"run": run, "refresh": refresh}
-    if len(sys.argv) != 2 or sys.argv[1] not in commands:
-        sys.exit(__doc__)
-    sys.exit(commands[sys.argv[1]]())
+    survive_any_console()
+    match sys.argv[1:]:
+        case ["run", *words]:
+            sys.exit(run(words))
+        case ["refresh"]:
+            sys.exit(refresh())
+    print(__doc__, file=sys.stderr)
+    sys.exit(2)

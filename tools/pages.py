@@ -1,13 +1,30 @@
 """The pages of `make run`: each executed notebook as one file, and an index of them."""
 
-import html
-from pathlib import Path
+from tools.fold import title_of
 
-HEADER = ("notebook", "data used", "seconds", "evidence rows passed")  # the table of `make run`
+TITLE = "Machine Learning Algorithms from Scratch"
+HEAD = ("notebook", "data used", "seconds", "evidence rows passed")  # the table of `make run`
+# A folded cell's title and code. A closed one keeps its title on paper and leaves out the code.
+FOLDED = """{%- set title = cell | folded_title -%}
+{%- if title -%}
+<details class="folded"><summary>{{ title | escape_html }}</summary>
+{{ super() }}
+</details>
+{%- else -%}
+{{ super() }}
+{%- endif -%}"""
+STYLE = """{{ super() }}
+<style>
+.folded > summary { cursor: pointer; padding: 2px 8px; color: var(--jp-ui-font-color1, #333) }
+.folded > summary:focus-visible { outline: 2px solid #0072b2 }
+</style>"""
 
 
 def to_html(notebook, title: str) -> str:
-    """Return one page that needs no other file and no network; equations become MathML."""
+    """Return one page that needs no other file and no network.
+
+    Equations become MathML, and cells that are folded in the notebook are folded here.
+    """
     from jinja2 import pass_context
     from latex2mathml.converter import convert
     from nbconvert import HTMLExporter
@@ -36,35 +53,31 @@ def to_html(notebook, title: str) -> str:
     picture = """<div class="jp-RenderedImage jp-OutputArea-output"><img
         alt="{{ output | get_metadata('alt', 'image/png') | escape_html }}"
         src="data:image/png;base64,{{ output.data['image/png'] }}"></div>"""
-    blocks = dict.fromkeys(scripts, "") | {"data_png scoped": picture}
+    blocks = dict.fromkeys(scripts, "") | {
+        "data_png scoped": picture,
+        "input_group scoped": FOLDED,
+        "html_head_css": STYLE,
+    }
     template = "{% extends 'lab/index.html.j2' %}" + "".join(
         f"{{% block {name} %}}{text}{{% endblock %}}" for name, text in blocks.items()
     )
     exporter = Exporter(raw_template=template)
+    exporter.register_filter("folded_title", title_of)
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
     return page
 
 
-def index_page(rows: list[tuple[str, str, str, str]]) -> str:
-    """Return the page that links to the four others."""
-    body = "".join(
-        f'<tr><td><a href="{html.escape(Path(name).with_suffix(".html").as_posix())}">'
-        f"{html.escape(name)}</a></td>"
-        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row)
-        + "</tr>"
-        for name, *row in rows
-    )
-    head = "".join(f"<th>{title}</th>" for title in HEADER)
+def index_page(table: str) -> str:
+    """Return the page that shows the table of `make run`, which links to the notebooks' pages."""
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Machine Learning Algorithms from Scratch</title>
+<title>{TITLE}</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }}
 table {{ border-collapse: collapse }}
-td, th {{ text-align: left; padding: .4rem 1.2rem .4rem 0; border-bottom: 1px solid #ddd }}
+td, th {{ padding: .4rem 1.2rem .4rem 0; border-bottom: 1px solid #ddd }}
 </style></head>
-<body><h1>Machine Learning Algorithms from Scratch</h1>
-<table><thead><tr>{head}</tr></thead>
-<tbody>{body}</tbody></table></body></html>
+<body><h1>{TITLE}</h1>
+{table}</body></html>
 """

@@ -1,6 +1,7 @@
 """The project: where it lies, where it is published, which notebooks it has."""
 
 import os
+import sys
 from pathlib import Path
 
 from common.environment import ROOT, settings
@@ -24,3 +25,10 @@ def write(path: Path, content: str | bytes) -> None:
     new = path.with_name(f".{path.name}.new")
     new.write_bytes(content)
     os.replace(new, path)
+
+
+def survive_any_console() -> None:
+    """Let a console that lacks a letter, as cp1252 lacks λ and ✓, show a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
