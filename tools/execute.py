@@ -21,6 +21,7 @@ from tools.pages import index_page, to_html
 from tools.parameters import given, inject, parameters, suffix
 from tools.project import BUILD, NOTEBOOKS, ROOT, survive_any_console, write
 
+HEAD = ("notebook", "data used", "seconds", "evidence rows passed")
 CELL_LIMIT = 600  # seconds after which a cell counts as hung
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
@@ -149,21 +150,19 @@ def run(arguments: list[str]) -> int:
         if values:
             own = {key: values[key] for key in has[result.path] if key in values}
             name = name.with_stem(f"{name.stem}-{suffix(own)}")
+        page = name.with_suffix(".html")
         write(BUILD / name, nbformat.writes(result.notebook) + "\n")
-        write(BUILD / name.with_suffix(".html"), to_html(result.notebook, name.stem))
+        write(BUILD / page, to_html(result.notebook, name.stem))
         table = evidence(result.notebook) or {"data": "–", "rows": []}
         verdicts = [row["passed"] for row in table["rows"] if row["passed"] is not None]
         passed = f"{sum(verdicts)} of {len(verdicts)}" + (" FAILED" if result.failures else "")
-        rows.append((name, table["data"], f"{result.seconds:.1f}", passed))
-    texts = [(name.as_posix(), *rest) for name, *rest in rows]
-    print(f"\n{render(HEAD, texts, 'text', 'llrl')}\n")
-    pages = [BUILD / name.with_suffix(".html") for name, *_ in rows]
+        linked = (name.as_posix(), page.as_posix())
+        rows.append((linked, table["data"], f"{result.seconds:.1f}", passed))
+    print(f"\n{render(HEAD, [(name, *rest) for (name, _), *rest in rows], 'text', 'llrl')}\n")
+    pages = [BUILD / page for (_, page), *_ in rows]
     if not values:
         pages = [BUILD / "index.html"]
-        links = [
-            ((text, Path(text).with_suffix(".html").as_posix()), *rest) for text, *rest in texts
-        ]
-        write(pages[0], index_page(render(HEAD, links, "html", "llrl")))
+        write(pages[0], index_page(render(HEAD, rows, "html", "llrl")))
     for page in pages:
         print(f"Page: {page.as_uri()}")
     for result in results:

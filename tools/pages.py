@@ -3,7 +3,6 @@
 from tools.fold import title_of
 
 TITLE = "Machine Learning Algorithms from Scratch"
-HEAD = ("notebook", "data used", "seconds", "evidence rows passed")  # the table of `make run`
 # A folded cell's title and code. A closed one keeps its title on paper and leaves out the code.
 FOLDED = """{%- set title = cell | folded_title -%}
 {%- if title -%}
