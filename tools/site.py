@@ -12,13 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.notebooks import evidence, load, preview
-from tools.project import ADDRESS, BUILD, NOTEBOOKS, ROOT
+from tools.notebooks import evidence, load, preview, source, tags
+from tools.project import ADDRESS, BUILD, NOTEBOOKS, ROOT, survive_any_console
 
 SOURCE, SITE = BUILD / "site-source", BUILD / "site"
 # What tex-chtml.js loads as it needs it, and where the package that carries MathJax keeps it.
 MATHJAX = ["tex-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "ui", "sre"]
-REPORT = Path("benchmarks") / "report"
+REPORT = "benchmarks/report"
 
 
 def mathjax() -> Path:
@@ -49,7 +49,7 @@ def with_alternatives(notebook: dict) -> dict:
 
 def title(notebook: dict) -> str:
     """Return the text of the notebook's first heading."""
-    return re.search(r"^# (.+)$", "".join(notebook["cells"][0]["source"]), re.MULTILINE).group(1)
+    return re.search(r"^# (.+)$", source(notebook["cells"][0]), re.MULTILINE).group(1)
 
 
 def picture_links(books: dict[Path, dict]) -> str:
@@ -57,7 +57,7 @@ def picture_links(books: dict[Path, dict]) -> str:
     cards = []
     for path, book in books.items():
         name = path.relative_to(ROOT)
-        (shown,) = (c for c in book["cells"] if "preview" in c["metadata"].get("tags", []))
+        (shown,) = (c for c in book["cells"] if "preview" in tags(c))
         alt = shown["metadata"]["mystnb"]["image"]["alt"]
         cards.append(
             f'<a href="{name.with_suffix(".html").as_posix()}">'
@@ -78,7 +78,7 @@ def evidence_tables(books: dict[Path, dict]) -> str:
             for o in cell.get("outputs", [])
             if "evidence" in o.get("metadata", {})
         )
-        passed = sum(row["passed"] for row in table["rows"])
+        passed = sum(row["passed"] is True for row in table["rows"])
         link = path.relative_to(ROOT).with_suffix(".html").as_posix()
         parts.append(
             f"## {title(book)}\n\n"
@@ -91,23 +91,19 @@ def evidence_tables(books: dict[Path, dict]) -> str:
     return "\n".join(parts)
 
 
-def benchmark(readme: str, address: str) -> str:
-    """Return what the README says between its benchmark marks, with links that work on the site."""
-    found = re.search(r"<!-- bench:start -->(.*)<!-- bench:end -->", readme, re.DOTALL)
-    if not found or not found.group(1).strip():
-        return "Not measured yet."
-    text = found.group(1).strip()
-    levels = [len(mark) for mark in re.findall(r"^(#+) ", text, re.MULTILINE)]
-    up = min(levels, default=2) - 2  # the page's own title is the only first-level heading
-    text = re.sub(r"^(#+) ", lambda m: "#" * (len(m[1]) - up) + " ", text, flags=re.MULTILINE)
+def links(text: str) -> str:
+    """Return a page of docs/ with links that lead to the same places from the site.
 
-    def to_repository(match: re.Match) -> str:
-        link = match[1]
-        if re.match(r"https?:|#", link) or link.startswith(REPORT.as_posix()):
-            return match[0]
-        return f"]({address}/blob/main/{link})"
+    On the site the pages lie at the top. What it has no page of is shown by the repository.
+    """
+    pages = {path.relative_to(ROOT).as_posix() for path in NOTEBOOKS}
 
-    return re.sub(r"\]\(([^)\s]+)\)", to_repository, text)
+    def on_site(match: re.Match) -> str:
+        name = match[1].partition("#")[0]
+        kept = name in pages or (name.startswith(f"{REPORT}/") and name.endswith(".png"))
+        return f"]({match[1]})" if kept else f"]({ADDRESS}/blob/main/{match[1]})"
+
+    return re.sub(r"\]\(\.\./([^)\s]+)\)", on_site, text)
 
 
 def prepare() -> None:
@@ -124,17 +120,15 @@ def prepare() -> None:
         (static / f"{path.parent.name}.png").write_bytes(preview(book))
     if (ROOT / REPORT).is_dir():
         shutil.copytree(ROOT / REPORT, SOURCE / REPORT)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     generated = {
         "<!-- notebooks -->": picture_links(books),
         "<!-- contents -->": "\n".join(
             p.relative_to(ROOT).with_suffix("").as_posix() for p in NOTEBOOKS
         ),
         "<!-- evidence -->": evidence_tables(books),
-        "<!-- benchmark -->": benchmark(readme, ADDRESS),
     }
     for page in sorted((ROOT / "docs").glob("*.md")):
-        text = page.read_text(encoding="utf-8")
+        text = links(page.read_text(encoding="utf-8"))
         for mark, new in generated.items():
             text = text.replace(mark, new)
         (SOURCE / page.name).write_text(text, encoding="utf-8")
@@ -155,4 +149,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    survive_any_console()
     sys.exit(main())
