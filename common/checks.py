@@ -12,6 +12,7 @@ POSITIVE = np.finfo(float).tiny  # the `least` of a number that must be above 0
 def array(name, value, ndim, least=-1e100, most=1e100):
     """Return `value` as a non-empty float64 array with `ndim` axes, from `least` to `most`.
 
+    With `ndim` None it may have any number of axes.
     ValueError for NaN and infinity, with the first one's place, and for all that `plain` refuses.
     """
     A = axes(name, plain(name, value), ndim)
@@ -106,9 +107,9 @@ def plain(name, value, kinds="iuf"):
 
 
 def axes(name, A, ndim):
-    """Return the array or tensor; ValueError unless it has `ndim` axes, none of them empty."""
-    if A.ndim != ndim or 0 in A.shape:
-        expected = f"a non-empty {ndim}-D array" if ndim else "one number"
+    """Return the array or tensor; ValueError unless it has `ndim` (or any) axes, none empty."""
+    if ndim not in (None, A.ndim) or 0 in A.shape:
+        expected = "one number" if ndim == 0 else f"a non-empty array, ndim = {ndim or 'any'}"
         hint = ": use .ravel(), or .squeeze() of a DataFrame" if ndim == 1 and 1 in A.shape else ""
         raise ValueError(f"{name}: expected {expected}, got shape {tuple(A.shape)}{hint}")
     return A
