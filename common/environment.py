@@ -1,103 +1,117 @@
-"""Where the project and its data lie, and whether this machine has what the notebooks need."""
+"""Where the project and its data lie, and whether a notebook finds here what it needs.
+
+The first cell of each notebook imports this module before anything else. It therefore needs no
+package, and runs on Python 3.8 too, to say that a newer one is needed.
+"""
 
 import os
+import re
 import shutil
 import sys
-import tomllib
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-GB = 1e9
-# The notebooks run without these two, on Colab for instance: they open and re-execute them.
-NOT_IMPORTED = frozenset({"jupyterlab", "nbval"})
 
 
 def settings() -> dict:
-    """Return the table `project` of pyproject.toml, empty where somebody took common/ alone."""
-    try:
-        text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    return tomllib.loads(text)["project"]
+    """Return the table `project` of pyproject.toml, empty where somebody took common/ alone.
 
-
-def data_folder() -> Path:
-    """Return the folder that holds the reader's data: ``$ML_DATA_DIR``, or ``data/`` here."""
-    return ROOT / Path(os.environ.get("ML_DATA_DIR") or "data").expanduser()
-
-
-def check() -> bool:
-    """Print what was found: a line for each dependency, for MNIST, for free disk and memory.
-
-    Returns
-    -------
-    bool
-        Whether all is there, in versions that were tested.
+    Before Python 3.11, which cannot read the file, it has only the line `requires-python`.
     """
-    lines = [*_found(), (True, _mnist())]
-    for good, text in lines:
-        print("[OK]  " if good else "[FAIL]", text)
-    return all(good for good, _ in lines)
+    text = _read(ROOT / "pyproject.toml")
+    try:
+        import tomllib
+    except ModuleNotFoundError:
+        return dict(re.findall(r'^(requires-python) = "(.*)"', text, re.MULTILINE))
+    return tomllib.loads(text).get("project", {})
+
+
+def data_folders() -> list:
+    """Return the folders that hold data: ``$ML_DATA_DIR`` where it is set, then ``data/`` here.
+
+    ``~`` is the home folder, and a relative path begins at the project, wherever Python runs.
+    """
+    return [ROOT / os.path.expanduser(f) for f in (os.environ.get("ML_DATA_DIR"), "data") if f]
+
+
+def data_folder():  # soon gone: data_folders()[0]
+    """Return the first of them."""
+    return data_folders()[0]
 
 
 def warn() -> None:
-    """Print only what is wrong for a notebook that is running; nothing if all is well."""
-    for good, text in _found(without=NOT_IMPORTED):
-        if not good:
+    """Print what is wrong for a notebook that is running; nothing if all is well.
+
+    JupyterLab and nbval are not missed: a notebook on Colab, for instance, runs without them.
+
+    Raises
+    ------
+    RuntimeError
+        If this Python is too old to go on.
+    """
+    for right, text in findings():
+        if not right and text.startswith("Python"):
+            raise RuntimeError(f"{text}. Open the notebook with a newer Python.")
+        if not right and not text.startswith(("jupyterlab", "nbval")):
             print("[FAIL]", text)
 
 
-def _found(without: frozenset[str] = frozenset()) -> list[tuple[bool, str]]:
+def findings(disk: float = 2e8) -> list:
+    """Return (whether it is right, what was found) for Python, each dependency, disk and memory.
+
+    A Python that is too old stands alone: nothing else can be right then. `disk` is how many bytes
+    must be free; a running notebook fetches MNIST and writes a few pictures.
+    """
     project = settings()
-    lines = [_dependency("Python", sys.version.split()[0], project.get("requires-python", ""))]
+    found = [_tested("Python", sys.version.split()[0], project.get("requires-python", ""))]
+    if not found[0][0]:
+        return found
     for requirement in project.get("dependencies", []):
-        name = requirement[: requirement.index(">")]
-        if name not in without:
-            lines.append(_dependency(name, _installed(name), requirement.removeprefix(name)))
-    return [*lines, _free("disk", shutil.disk_usage(ROOT).free), _free("memory", _free_memory())]
+        name, tested = re.fullmatch(r"([\w-]+)(.*)", requirement).groups()
+        there = next((str(d.version) for d in distributions(name=name)), "not installed")
+        found.append(_tested(name, there, tested))
+    there = shutil.disk_usage(ROOT).free
+    for what, free, least in [("disk", there, disk), ("memory", memory(), 1e9)]:
+        if free is not None:
+            text = f"free {what}: {free / 1e9:.1f} GB; {least / 1e9:.1f} GB are enough"
+            found.append((free >= least, text))
+    return found
 
 
-def _installed(name: str) -> str | None:
+def memory(root: Path = Path("/")):
+    """Return the free memory in bytes, or None: macOS and Windows do not say.
+
+    A container, or a job on a cluster, may have less than its machine: its control groups
+    (version 2 or 1) say how much, from its own up to the outermost. What they keep of files that
+    were read counts as free: it is given back when it is needed. `root` holds proc/ and sys/.
+    """
+    free = [1024 * int(kB) for kB in re.findall(r"Available: *(\d+)", _read(root / "proc/meminfo"))]
+    own = re.findall(r"^\d+:(?:memory)?:/(.*)", _read(root / "proc/self/cgroup"), re.MULTILINE)
+    for path in ["", *own, *(f"memory/{group}" for group in ["", *own])]:
+        inner = root / "sys/fs/cgroup" / path
+        for folder in (inner, *inner.parents):
+            limit = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
+            used = _read(folder / "memory.current") or _read(folder / "memory.usage_in_bytes")
+            kept = re.findall(r"inactive_file (\d+)", _read(folder / "memory.stat"))[-1:]
+            if limit.strip().isdigit() and used:  # without a limit it says "max"
+                free.append(int(limit) - int(used) + sum(map(int, kept)))
+    return min(free, default=None)
+
+
+def _tested(name: str, found: str, tested: str) -> tuple:
+    """Compare versions by three numbers (0 where none is installed); ranges have only >= and <."""
+
+    def numbers(text):
+        return ([int(part) for part in re.findall(r"\d+", text)] + [0, 0])[:3]
+
+    bounds = re.findall(r"(<|>=)([\d.]+)", tested)
+    right = [(numbers(found) < numbers(bound)) == (sign == "<") for sign, bound in bounds]
+    return all(right), f"{name} {found}; tested {tested}"
+
+
+def _read(file: Path) -> str:
     try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _dependency(name: str, found: str | None, tested: str) -> tuple[bool, str]:
-    if found is None:
-        return False, f"{name} is not installed; tested with {tested}"
-    try:
-        from packaging.specifiers import SpecifierSet
-    except ModuleNotFoundError:  # comes with matplotlib and with jupyterlab
-        return False, f"{name} {found}; cannot be compared with {tested} without packaging"
-    return SpecifierSet(tested).contains(
-        found, prereleases=True
-    ), f"{name} {found}; tested {tested}"
-
-
-def _free_memory() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:  # macOS and Windows have no such file, and Python no function for it
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line), None)
-
-
-def _free(what: str, free: int | None) -> tuple[bool, str]:
-    if free is None:
-        return True, f"free {what}: this system does not say; 1 GB is enough"
-    return free >= GB, f"free {what}: {free / GB:.1f} GB; 1 GB is enough"
-
-
-def _mnist() -> str:
-    raw = data_folder() / "MNIST" / "raw"
-    found = len(list(raw.glob("*-ubyte")))
-    if found >= 4:
-        return f"MNIST: in {raw}"
-    return f"MNIST: not in {raw}; will be downloaded, or drawn digits take its place"
-
-
-if __name__ == "__main__":
-    sys.exit(not check())
+        return file.read_text(encoding="utf-8")
+    except OSError:
+        return ""
