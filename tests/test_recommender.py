@@ -662,14 +662,14 @@ def test_nothing_is_recommended_to_who_has_seen_all_and_anything_to_who_has_seen
 @pytest.mark.parametrize(
     ("user", "seen", "n", "name"),
     [
-        (3, [0], 1, "users"),
-        (-1, [0], 1, "users"),
-        (0.5, [0], 1, "users"),
-        (0, [4], 1, "items"),
-        (0, [0.5], 1, "items"),
+        (3, [0], 1, "user"),
+        (-1, [0], 1, "user"),
+        (0.5, [0], 1, "user"),
+        (0, [4], 1, "seen"),
+        (0, [0.5], 1, "seen"),
         (0, [0], 0, "n:"),
         (0, [0], 1.0, "n:"),
-        (9, [], 1, "users"),
+        (9, [], 1, "user"),
     ],
 )
 def test_top_n_refuses_bad_input(user, seen, n, name):
