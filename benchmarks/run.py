@@ -16,7 +16,6 @@ import datetime
 import importlib
 import platform
 import subprocess
-import sys
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,7 +25,7 @@ from tqdm import tqdm
 from benchmarks import report
 from benchmarks.measure import Growth, curve, race
 from common.digits import mnist_pair
-from tools.project import BUILD, ROOT, write
+from tools.project import BUILD, ROOT, survive_any_console, write
 
 TOPICS = ["classification", "clustering", "recommender", "regression"]
 WHOLE = BUILD / "bench"
@@ -139,7 +138,7 @@ def grow(item: Growth, quick: bool) -> dict:
 
 def main() -> None:
     """Parse the command line, measure or publish."""
-    sys.stdout.reconfigure(errors="replace")  # a console that has no λ shows a question mark
+    survive_any_console()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -110,6 +110,24 @@ def test_links_of_a_page_lead_to_files(page):
     assert missing == []
 
 
+def test_what_contributing_names_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = [name for name in re.findall(r"`([\w./-]+)`", text) if "/" in name or ".py" in name]
+    made = ("build/", "shared/")
+    folders = [ROOT, ROOT / "benchmarks"]
+    for name in named:
+        found = any((folder / name).exists() for folder in folders)
+        assert found or name.startswith(made), name
+    rows = re.findall(r"`([\w/]+\.py)`, ((?:`\w+`(?:, | and )?)+)", text)
+    assert len(rows) >= 6
+    for file, names in rows:
+        for name in re.findall(r"`(\w+)`", names):
+            assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), (file, name)
+    # Where a number or a path must be changed for a fifth notebook.
+    for place in ("tools/project.py", "pyproject.toml", "tools/readme.py"):
+        assert place in text[text.index("## Add a notebook") :]
+
+
 # Links -----------------------------------------------------------------------------------------
 
 
