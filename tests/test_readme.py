@@ -66,6 +66,10 @@ def test_the_table_says_what_the_notebooks_take():
     table = readme.table(dict.fromkeys(NOTEBOOKS, book)).splitlines()
     assert len(table) == 2 + len(NOTEBOOKS)
     assert all("| 15 min | 7 s |" in row for row in table[2:])
+    assert all(row.count("/main") == 3 for row in table[2:])
+    book["cells"].append(code('RELEASE = "v1.2"  # what it belongs to\nrest = 1'))
+    released = readme.table(dict.fromkeys(NOTEBOOKS, book)).splitlines()
+    assert all(row.count("/v1.2") == 3 and "/main" not in row for row in released[2:])
     fifth = ROOT / "trees" / "trees.ipynb"
     with pytest.raises(ValueError, match="SEEN: expected a line for the notebook in trees"):
         readme.table({fifth: book})
@@ -112,7 +116,7 @@ def test_links_of_a_page_lead_to_files(page):
 
 def test_what_contributing_names_is_there():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    named = [name for name in re.findall(r"`([\w./-]+)`", text) if "/" in name or ".py" in name]
+    named = re.findall(r"`([\w./-]+/[\w./-]*|\w+\.py)`", text)
     made = ("build/", "shared/")
     folders = [ROOT, ROOT / "benchmarks"]
     for name in named:

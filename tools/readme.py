@@ -70,6 +70,13 @@ def minutes(notebook: dict) -> int:
     return max(5, 5 * round((words / WORDS + lines / LINES) / 5))
 
 
+def release(notebook: dict) -> str:
+    """Return what a notebook says it belongs to: a release's tag, or the branch `main`."""
+    text = "\n".join(source(cell) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    found = re.search(r'^RELEASE = "(.+?)"', text, re.MULTILINE)
+    return found[1] if found else "main"
+
+
 def table(books: dict[Path, dict]) -> str:
     """Return the table of notebooks, Markdown, from their paths and what is in them."""
     owner, rows = ADDRESS.removeprefix("https://github.com/"), []
@@ -79,11 +86,11 @@ def table(books: dict[Path, dict]) -> str:
             raise ValueError(f"SEEN: expected a line for the notebook in {folder}, got none")
         title, seen = SEEN[folder]
         alt = f"Preview of the {folder} notebook"
-        seconds = book["metadata"].get("seconds")
+        seconds, ref = book["metadata"].get("seconds"), release(book)
         opened = {
-            "Colab": f"https://colab.research.google.com/github/{owner}/blob/main/{name}",
-            "Binder": f"https://mybinder.org/v2/gh/{owner}/main?urlpath=lab/tree/{name}",
-            "nbviewer": f"https://nbviewer.org/github/{owner}/blob/main/{name}",
+            "Colab": f"https://colab.research.google.com/github/{owner}/blob/{ref}/{name}",
+            "Binder": f"https://mybinder.org/v2/gh/{owner}/{ref}?urlpath=lab/tree/{name}",
+            "nbviewer": f"https://nbviewer.org/github/{owner}/blob/{ref}/{name}",
         }
         rows.append(
             [
