@@ -3,11 +3,10 @@
 import json
 import re
 
-from common import digits, synthetic
 import numpy as np
 import pytest
 
-from benchmarks import run
+from common import digits, synthetic
 from tools.notebooks import algorithms
 from tools.project import NOTEBOOKS, ROOT
 
@@ -15,11 +14,11 @@ UNIT = re.compile(
     r" ?(×|(times (faster|as|the)|fold|s|ms|seconds|minutes|errors|dB|MB|GB|faster|slower)\b)"
 )
 NUMBER = re.compile(r"(?<![\w.^{-])\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?![\d.]*\w*[-_]\w)")
-# Code and equations are not prose, nor are addresses, headings' own numbers and benchmark tables.
+# Code and equations are not prose, nor are addresses, headings' own numbers and generated tables.
 NOT_PROSE = [
     r"```.*?```",
     r"<details>.*?</details>",
-    rf"{run.START}.*?{run.END}",
+    r"<!-- (\w+):start -->.*?<!-- \1:end -->",
     r"\$\$.*?\$\$",
     r"\$[^$\n]+(?:\n[^$\n]+)?\$",
     r"`[^`]+`",
@@ -76,7 +75,13 @@ def test_a_number_in_prose_stands_in_the_code_or_in_an_output(notebook):
 
 
 def test_a_number_in_the_readme_stands_in_a_notebook_or_in_the_projects_settings():
-    files = ["pyproject.toml", "Makefile", "tools/execute.py", "common/digits.py", "common/photos.py"]
+    files = [
+        "pyproject.toml",
+        "Makefile",
+        "tools/execute.py",
+        "common/digits.py",
+        "common/photos.py",
+    ]
     settings = "".join((ROOT / file).read_text(encoding="utf-8") for file in files)
     outputs = "".join(printed(json.loads(path.read_text(encoding="utf-8"))) for path in NOTEBOOKS)
     assert unbacked((ROOT / "README.md").read_text(encoding="utf-8"), settings, outputs) == []
@@ -110,7 +115,7 @@ def test_a_measured_number_is_found(prose):
         "10 of the 0.5",
         "50 % of them are held out",
         "```python\nx = 77\n```",
-        f"{run.START}\n| 0.137 |\n{run.END}",
+        "<!-- bench:start -->\n| 0.137 |\n<!-- bench:end -->",
     ],
 )
 def test_what_is_no_measured_number_is_not(prose):
