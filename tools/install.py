@@ -102,7 +102,8 @@ def install_torch(ask=answers) -> None:
             if pip("--no-deps", "--index-url", CPU_INDEX, found[0]):
                 return
         print(
-            "PyTorch's own index gives no CPU build: taking torch from the usual one, which may bring gigabytes of CUDA.",
+            "PyTorch's own index gives no CPU build: taking torch from the usual one, "
+            "which may bring gigabytes of CUDA.",
             flush=True,
         )
     if shutil.which("uv"):
