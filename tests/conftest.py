@@ -1,11 +1,10 @@
 """What all tests share: Hypothesis draws the same examples everywhere, without a time limit."""
 
-import json
-
 import pytest
 from hypothesis import settings
 
 from common import evidence, plotting
+from tools.notebooks import load
 from tools.project import NOTEBOOKS
 
 # A slow, busy machine must not fail a test, and a failure must come back on the next run.
@@ -33,4 +32,4 @@ def path(request):
 @pytest.fixture
 def notebook(path):
     """What is in that file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return load(path)

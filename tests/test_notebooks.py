@@ -1,41 +1,52 @@
 """What every notebook must be: run top to bottom, small cells, reasons for exemptions, evidence."""
 
-import ast
-import copy
 import itertools
 import json
 import re
+import sys
+import traceback
 
 import nbformat
 import pytest
 
-from tools import execute, notebooks, pages, project
-from tools.notebooks import evidence, fingerprint
-from tools.project import NOTEBOOKS, ROOT
+from tools import notebooks
+from tools.execute import KERNELSPEC, execute_section
+from tools.fingerprint import fingerprint, imports
+from tools.fold import ways
+from tools.notebooks import code_cells, evidence, load, sections, source, tags
+from tools.parameters import LINE, parameters
+from tools.project import NOTEBOOKS
 
 REASON = "ignore_reason"
+CODE_TAGS = {
+    "algorithm",
+    "fast",
+    "parameters",
+    "hide-input",
+    "preview",
+    "nbval-ignore-output",
+}
+TEXT_TAGS = {"yours", "craft"}
+PARAMETERS = {
+    "regression": {"MY_TABLE": "None", "MY_TARGET": "None"},
+    "classification": {"DIGITS": "(1, 7)", "MY_DIGIT": "None"},
+    "clustering": {"MY_PHOTO": "None", "K": "8"},
+    "recommender-system": {"MY_RATINGS": "None", "ME": "None"},
+}
 
 
 @pytest.fixture
 def code(notebook):
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return code_cells(notebook)
 
 
-def source(cell) -> str:
-    return "".join(cell["source"])
-
-
-def tags(cell) -> list[str]:
-    return cell["metadata"].get("tags", [])
-
-
-def outputs(cells, kind):
-    return [o for cell in cells for o in cell["outputs"] if o["output_type"] == kind]
+def outputs(cells, *kinds):
+    return [o for cell in cells for o in cell["outputs"] if o["output_type"] in kinds]
 
 
 def test_format_is_valid_and_neutral(path, notebook):
     nbformat.validate(nbformat.reads(json.dumps(notebook), as_version=4))
-    assert notebook["metadata"]["kernelspec"] == execute.KERNELSPEC
+    assert notebook["metadata"]["kernelspec"] == KERNELSPEC
     assert notebook["metadata"]["language_info"] == {"name": "python"}
     ids = [cell["id"] for cell in notebook["cells"]]
     assert len(set(ids)) == len(ids)
@@ -50,9 +61,9 @@ def test_no_error_and_no_warning_is_stored(code):
     assert not [o for o in outputs(code, "stream") if o["name"] == "stderr"]
 
 
-def test_outputs_belong_to_this_code(notebook):
+def test_outputs_belong_to_this_code(path, notebook):
     stored = notebook["metadata"]["fingerprint"]
-    assert stored == fingerprint(notebook), "code or common/ changed: run `make refresh`"
+    assert stored == fingerprint(notebook, path.parent), "something changed: run `make refresh`"
 
 
 def test_cells_are_short(code):
@@ -65,43 +76,85 @@ def test_file_is_small(path):
     assert path.stat().st_size < 2_000_000
 
 
-def test_only_known_tags_and_every_exemption_has_a_reason(code):
+def test_only_known_tags_and_every_exemption_has_a_reason(notebook, code):
+    for cell in notebook["cells"]:
+        known = CODE_TAGS if cell["cell_type"] == "code" else TEXT_TAGS
+        assert set(tags(cell)) <= known, source(cell)
+        assert len(set(tags(cell))) == len(tags(cell)), source(cell)
     for cell in code:
-        assert set(tags(cell)) <= {"algorithm", "nbval-ignore-output", "preview"}, source(cell)
         exempt = "nbval-ignore-output" in tags(cell)
         assert exempt == bool(cell["metadata"].get(REASON)), source(cell)
 
 
 def test_first_code_cell_finds_common_or_fetches_the_repository(code):
-    first = {source(c) for c in code[:1]}
-    others = set()
-    for other in NOTEBOOKS:
-        cells = json.loads(other.read_text(encoding="utf-8"))["cells"]
-        others.add(next(source(c) for c in cells if c["cell_type"] == "code"))
-    assert first == others
-    assert "install" not in first.pop()
+    others = {source(code_cells(load(other))[0]) for other in NOTEBOOKS}
+    assert others == {source(code[0])}
+    assert "install" not in source(code[0])
+
+
+# Folded cells and what a reader may set --------------------------------------------------------
+
+
+def test_a_cell_is_folded_everywhere_or_nowhere(notebook):
+    for cell in notebook["cells"]:
+        assert len(set(ways(cell))) == 1, source(cell)
+
+
+def test_setting_up_is_folded_and_an_algorithm_is_read(code):
+    first_imports = next(c for c in code if "import matplotlib" in source(c))
+    assert all(ways(code[0]))
+    assert all(ways(first_imports))
+    for cell in code:
+        if "algorithm" in tags(cell):
+            assert all(ways(cell)) == ("fast" in tags(cell)), source(cell)
+        else:
+            assert "fast" not in tags(cell), source(cell)
+
+
+def test_what_a_reader_may_set_stands_near_the_top(path, notebook, code):
+    (i,) = (i for i, cell in enumerate(code) if "parameters" in tags(cell))
+    assert i <= 3
+    assert not any(ways(code[i]))
+    assert parameters(notebook) == PARAMETERS[path.parent.name]
+    for line in source(code[i]).splitlines():
+        assert LINE.match(line), "a line is NAME = value  # what it is"
+
+
+def test_every_parameter_that_names_data_of_the_reader_s_takes_the_verdict_from_findings(code):
+    (made,) = (source(c) for c in code if "evidence = Evidence(" in source(c))
+    (own,) = re.findall(r"own=(\w+) (?:is not|!=) ", made)
+    assert own in {"MY_TABLE", "DIGITS", "MY_PHOTO", "MY_RATINGS"}
+
+
+# Algorithms ------------------------------------------------------------------------------------
 
 
 def test_algorithms_stand_alone_and_print_nothing(path, code, capsys):
     tagged = "\n".join(source(cell) for cell in code if "algorithm" in tags(cell))
-    imported = {
-        name.split(".")[0]
-        for node in ast.walk(ast.parse(tagged))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in (
-            [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
-        )
-    }
-    assert not imported & {"common", "matplotlib", "sklearn"}
+    allowed = {"numpy", "scipy", "torch", *sys.stdlib_module_names}
+    foreign = {name for name in imports(tagged) if name.split(".")[0] not in allowed}
+    assert {name for name in foreign if not f"{name}.".startswith("common.checks.")} <= {"common"}
     notebooks.algorithms(path.parent.name)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_traceback_shows_the_line_of_the_algorithm(path):
+    module = notebooks.algorithms(path.parent.name)
+    functions = (f for f in vars(module).values() if getattr(f, "__module__", "") == path.stem)
+    function = next(f for f in functions if hasattr(f, "__code__"))
+    file, line = function.__code__.co_filename, function.__code__.co_firstlineno
+    (frame,) = traceback.StackSummary.from_list([(file, line, function.__name__, None)])
+    assert frame.line.startswith(("def ", "@"))
+
+
+# What came out ---------------------------------------------------------------------------------
 
 
 def test_ends_with_an_evidence_table_that_holds(notebook, code):
     assert source(code[-1]) == "evidence.show()"
     table = evidence(notebook)
     assert len(table["rows"]) >= 8
-    assert all(row["passed"] for row in table["rows"])
+    assert all(row["passed"] is True for row in table["rows"])
     assert len({row["claim"] for row in table["rows"]}) == len(table["rows"])
 
 
@@ -111,26 +164,24 @@ def test_stored_digits_are_real(path, notebook):
 
 
 def test_every_picture_has_a_text_alternative(code):
-    pictures = [
-        o
-        for kind in ("display_data", "execute_result")
-        for o in outputs(code, kind)
-        if "image/png" in o["data"]
-    ]
+    drawn = outputs(code, "display_data", "execute_result")
+    pictures = [o for o in drawn if "image/png" in o["data"]]
     assert len(pictures) >= 4
     for picture in pictures:
         assert len(picture["metadata"]["image/png"]["alt"]) > 20
+    for moving in ("".join(o["data"].get("text/html", "")) for o in drawn):
+        assert len(re.findall(r'<img alt="[^"]{20,}"', moving)) == moving.count("<img")
 
 
 def test_no_dead_widget_is_stored(code):
-    for kind in ("display_data", "execute_result"):
-        for output in outputs(code, kind):
-            text = "".join(output["data"].get("text/plain", ""))
-            assert not re.search(r"interactive\(|HBox\(|VBox\(|\d+%\|", text)
+    for output in outputs(code, "display_data", "execute_result"):
+        text = "".join(output["data"].get("text/plain", ""))
+        assert not re.search(r"interactive\(|HBox\(|VBox\(|\d+%\|", text)
 
 
 def test_headings_are_in_order(notebook):
     text = "\n".join(source(c) for c in notebook["cells"] if c["cell_type"] == "markdown")
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     levels = [len(mark) for mark in re.findall(r"^(#+) ", text, flags=re.MULTILINE)]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -141,92 +192,22 @@ def test_one_figure_is_the_preview(path, notebook):
     assert notebooks.preview(notebook) == (path.parent / "preview.png").read_bytes()
 
 
-# The commands ----------------------------------------------------------------------------------
-
-GOOD = """
-import sys
-sys.path.insert(0, {root!r})
-from common.evidence import Evidence
-evidence = Evidence("synthetic")
-evidence.at_most("error", {measured}, 1)
-"""
+# Sections --------------------------------------------------------------------------------------
 
 
-def little_notebook(folder, name, *cells):
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-    table = {"evidence": {"data": "of an earlier run", "rows": []}}
-    book.cells[-1].outputs = [nbformat.v4.new_output("display_data", metadata=table)]
-    path = folder / name / f"{name}.ipynb"
-    path.parent.mkdir()
-    path.write_text(nbformat.writes(book), encoding="utf-8")
-    return path
+def test_what_a_section_needs_is_there(notebook):
+    order = [cell["id"] for cell in notebook["cells"]]
+    for cell in notebook["cells"]:
+        if "needs" in cell["metadata"]:
+            needs = cell["metadata"]["needs"]
+            assert cell["id"] in {section.id for section in sections(notebook)}
+            assert all(order.index(need) < order.index(cell["id"]) for need in needs)
 
 
-def test_what_fails_is_named(tmp_path):
-    good = GOOD.format(root=str(ROOT), measured=0.5)
-    bad = GOOD.format(root=str(ROOT), measured=1.5)
-    paths = [
-        little_notebook(tmp_path, "holds", good, "evidence.show()"),
-        little_notebook(tmp_path, "fails", bad, "evidence.show()"),
-        little_notebook(tmp_path, "breaks", good, "1 / 0", "evidence.show()"),
-        little_notebook(tmp_path, "bare", "pass"),
-    ]
-    holds, fails, breaks, bare = execute.execute_all(paths)
-    assert holds.failures == []
-    assert "evidence: error" in fails.failures
-    assert breaks.failures[0] == "ZeroDivisionError: division by zero"
-    assert breaks.failures[1] == "no evidence table was reached"
-    assert bare.failures == ["no evidence table was reached"]
-    assert holds.seconds > 0
-
-
-def test_the_page_needs_no_other_file():
-    text = r"Let $x^2$ be in the line, and" "\n\n" r"$$\sum_{i=1}^n \frac{w_i}{2}$$"
-    picture = nbformat.v4.new_output(
-        "display_data", {"image/png": "iVBORw0="}, metadata={"image/png": {"alt": "a < b"}}
-    )
-    cells = [
-        nbformat.v4.new_markdown_cell(text),
-        nbformat.v4.new_code_cell("draw()", outputs=[picture]),
-    ]
-    page = pages.to_html(nbformat.v4.new_notebook(cells=cells), "title")
-    assert re.search(r'<img\s+alt="a &lt; b"\s+src="data:image/png;base64,iVBORw0="', page)
-    assert "<title>title</title>" in page
-    assert page.count("<math") == 2
-    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
-
-
-def test_refresh_without_a_change_keeps_what_may_vary_and_nothing_else(path):
-    stored = notebooks.read(path)
-    new = copy.deepcopy(stored)
-    free = next(c for c in new.cells if "nbval-ignore-output" in c.metadata.get("tags", []))
-    free.outputs = [nbformat.v4.new_output("stream", text="another time")]
-    drawn = next(
-        o for c in new.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})
-    )
-    drawn.data["image/png"] = "other pixels"
-    new.metadata["language_info"]["version"] = "3.99"
-    execute.normalise(new, stored)
-    assert nbformat.writes(new) == nbformat.writes(stored)
-    strict = next(c for c in new.cells if c.get("outputs") and not c.metadata.get("tags"))
-    strict.outputs = []
-    execute.normalise(new, stored)
-    assert nbformat.writes(new) != nbformat.writes(stored)
-
-
-def test_refresh_after_a_change_takes_the_new_outputs(path):
-    stored = notebooks.read(path)
-    new = copy.deepcopy(stored)
-    next(c for c in new.cells if c.cell_type == "code").source += "\n"
-    free = next(c for c in new.cells if "nbval-ignore-output" in c.metadata.get("tags", []))
-    free.outputs = [nbformat.v4.new_output("stream", text="another time")]
-    execute.normalise(new, stored)
-    assert free.outputs[0].text == "another time"
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "a" / "b.txt"
-    project.write(target, "one\n")
-    with pytest.raises(UnicodeEncodeError):
-        project.write(target, "half \ud800")
-    assert target.read_text() == "one\n"
+@pytest.mark.slow
+def test_a_section_runs_alone_after_the_cells_that_it_needs(path, notebook):
+    declared = [section for section in sections(notebook) if section.needs is not None]
+    if not declared:
+        pytest.skip("no section of this notebook says what it needs")
+    for section in declared:
+        assert execute_section(path, section.id).error is None, section.title

@@ -203,7 +203,8 @@ def normalise(new, stored, folder: Path, seconds: float) -> None:
     """Remove from a freshly executed notebook what differs without a reason.
 
     Timings differ from run to run and pictures from machine to machine. As long as nothing changed
-    that decides on them, the stored ones are as true as the new ones, and they are kept.
+    that decides on them, the stored ones are as true as the new ones, and they are kept: `seconds`,
+    which the whole took, too.
     """
     mark = fingerprint(new, folder)
     same = stored.metadata.get("fingerprint") == mark
@@ -213,7 +214,7 @@ def normalise(new, stored, folder: Path, seconds: float) -> None:
         "fingerprint": mark,
         "seconds": stored.metadata.get("seconds") if same else None,
     }
-    new.metadata["seconds"] = new.metadata["seconds"] or round(seconds)
+    new.metadata["seconds"] = new.metadata["seconds"] or max(1, round(seconds))
     for i, cell in enumerate(new.cells):
         if cell.cell_type != "code":
             continue
@@ -226,8 +227,10 @@ def normalise(new, stored, folder: Path, seconds: float) -> None:
             cell.outputs = before
         elif len(before) == len(cell.outputs):
             for old, output in zip(before, cell.outputs, strict=True):
-                if "image/png" in output.get("data", {}) and "image/png" in old.get("data", {}):
-                    output.data["image/png"] = old.data["image/png"]
+                for kind in output.get("data", {}).keys() & old.get("data", {}).keys():
+                    moving = kind == "text/html" and "data:image/png" in old.data[kind]
+                    if kind == "image/png" or moving:
+                        output.data[kind] = old.data[kind]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What is in a notebook: its cells, algorithms, evidence and sections."""
 
 import base64
+import copy
 import json
 import linecache
 import re
@@ -138,4 +139,6 @@ def alone(notebook: dict, heading: str) -> dict:
             wanted.add(id)
             if id in known:
                 waiting += [*known[id].cells, *(known[id].needs or ())]
-    return notebook | {"cells": [c for c in notebook["cells"] if c["id"] in wanted]}
+    part = copy.copy(notebook)
+    part["cells"] = [cell for cell in notebook["cells"] if cell["id"] in wanted]
+    return part
