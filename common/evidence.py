@@ -1,22 +1,20 @@
 """The evidence table: what a notebook claims, what it measured, and whether that holds."""
 
-from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 from IPython.display import display
 
 from common.tables import render
 
-KEY = "evidence"  # under this key the rows lie in the metadata of the table's output
 MARKS = {True: "✓", False: "✗", None: "–"}
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One claim held against a bound; shown on its own it says whether the claim holds."""
 
     claim: str
     kind: str  # "truth" or "finding"
-    measured: str  # as it is shown: JSON, which stores it, has no NaN
+    measured: str  # as it is shown: the notebook's JSON, which stores it, has no NaN
     bound: str
     passed: bool | None  # None, no verdict, for a finding on the reader's own data
 
@@ -28,7 +26,6 @@ class Row:
         return f"{MARKS[self.passed]} {self.claim}: measured {self.measured}, {rule} {self.bound}"
 
 
-@dataclass
 class Evidence:
     """The rows of one notebook.
 
@@ -40,12 +37,11 @@ class Evidence:
         Whether that is the reader's own data, on which findings get no verdict.
     """
 
-    data: str
-    own: bool = False
-    rows: list[Row] = field(default_factory=list)
+    def __init__(self, data: str, own: bool = False):
+        self.data, self.own, self.rows = data, own, []
 
-    def truth(self, claim: str, measured, at_most=None, *, at_least=None) -> Row:
-        """Record what must hold for any input, and return the row: a failure is a bug.
+    def truth(self, claim, measured, at_most=None, *, at_least=None, kind="truth") -> Row:
+        """Record what must hold for any input, and return the row; a failure is a bug.
 
         Parameters
         ----------
@@ -54,33 +50,29 @@ class Evidence:
         measured : float or bool
             What was found; NaN never passes.
         at_most, at_least : float, optional
-            The bound, which one of them gives. Without a bound `measured` must be true.
+            The bounds, included. Without any `measured` must be true.
+        kind : {"truth", "finding"}
+            `finding` sets it.
         """
-        return self._add("truth", claim, measured, at_most, at_least)
-
-    def finding(self, claim: str, measured, at_most=None, *, at_least=None) -> Row:
-        """Record what was seen on the built-in data; as `truth`, but without verdict if `own`."""
-        return self._add("finding", claim, measured, at_most, at_least)
-
-    at_most = holds = truth  # names for a truth with an upper bound, and for one without a bound
-
-    def at_least(self, claim: str, measured, bound: float) -> Row:
-        """Record a truth with a lower bound."""
-        return self.truth(claim, measured, at_least=bound)
-
-    def _add(self, kind: str, claim: str, measured, at_most, at_least) -> Row:
-        if at_most is not None and at_least is not None:
-            raise ValueError(f"at_most: expected one bound, got {at_most} and {at_least}")
-        x = float(measured)
-        shown, bound, passed = "yes" if x == 1 else "no", "yes", x == 1
-        if at_most is not None:
-            shown, bound, passed = f"{x:.4g}", f"≤ {at_most:g}", x <= float(at_most)
-        if at_least is not None:
-            shown, bound, passed = f"{x:.4g}", f"≥ {at_least:g}", x >= float(at_least)
+        x, limits = float(measured), {"≤": at_most, "≥": at_least}
+        limits = {sign: float(limit) for sign, limit in limits.items() if limit is not None}
+        passed = limits.get("≥", x) <= x <= limits.get("≤", x) if limits else x == 1
+        shown = f"{x:.4g}" if limits else "yes" if x == 1 else "no"
+        bound = ", ".join(f"{sign} {limit:g}" for sign, limit in limits.items()) or "yes"
         judged = kind == "truth" or not self.own
         row = Row(claim, kind, shown, bound, passed if judged else None)
         self.rows = [r for r in self.rows if r.claim != claim] + [row]
         return row
+
+    def finding(self, claim, measured, at_most=None, *, at_least=None) -> Row:
+        """Record what was seen on the built-in data; as `truth`, but without verdict if `own`."""
+        return self.truth(claim, measured, at_most, at_least=at_least, kind="finding")
+
+    at_most = holds = truth  # names for a truth with an upper bound, and for one without a bound
+
+    def at_least(self, claim, measured, bound) -> Row:
+        """Record a truth with a lower bound."""
+        return self.truth(claim, measured, at_least=bound)
 
     def show(self) -> None:
         """Show all rows as a table.
@@ -93,13 +85,10 @@ class Evidence:
             If a row failed or there is no row at all; the table is shown before.
         """
         head = ("claim", "kind", "measured", "bound", "pass")
-        cells = [(r.claim, r.kind, r.measured, r.bound, MARKS[r.passed]) for r in self.rows]
-        kinds = {"text/plain": "text", "text/html": "html"}
-        table = {mime: render(head, cells, kind, "llrrc") for mime, kind in kinds.items()}
-        stored = {KEY: {"data": self.data, "rows": [asdict(r) for r in self.rows]}}
-        display(table, metadata=stored, raw=True)
-        if not self.rows:
-            raise AssertionError("the evidence table has no rows")
-        failed = [repr(r) for r in self.rows if r.passed is False]
-        if failed:
-            raise AssertionError("\n".join(failed))
+        cells = [(*row[:4], MARKS[row.passed]) for row in self.rows]
+        text, page = (render(head, cells, kind, "llrrc") for kind in ("text", "html"))
+        stored = {"data": self.data, "rows": [row._asdict() for row in self.rows]}
+        display({"text/plain": text, "text/html": page}, metadata={"evidence": stored}, raw=True)
+        failed = [repr(row) for row in self.rows if row.passed is False]
+        if failed or not self.rows:
+            raise AssertionError("\n".join(failed) or "the evidence table has no rows")

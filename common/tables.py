@@ -1,13 +1,11 @@
 """The one place where a table is rendered: as aligned text, as HTML, or as Markdown."""
 
 import html
-import re
 
-ALIGN = {  # a column's letter: in text, in Markdown's second line, in HTML
-    "l": ("<", "---", "left"),
-    "r": (">", "--:", "right;white-space:nowrap"),
-    "c": ("^", ":-:", "center;white-space:nowrap"),
-}
+# For each letter of `align`: the sign in a text's format, Markdown's second line, HTML's style.
+SIGNS = {"l": "<", "r": ">", "c": "^"}
+RULES = {"l": "---", "r": "--:", "c": ":-:"}
+STYLES = {"l": "left", "r": "right;white-space:nowrap", "c": "center;white-space:nowrap"}
 LINKS = {"text": "{0}", "html": '<a href="{1}">{0}</a>', "markdown": "[{0}]({1})"}
 
 
@@ -34,18 +32,18 @@ def render(head, rows, kind: str, align: str = "") -> str:
     if kind not in LINKS:
         raise ValueError(f"kind: expected one of {', '.join(LINKS)}, got {kind!r}")
     table = [[_cell(cell, kind) for cell in row] for row in (head, *rows)]
-    for row in table:
-        if len(row) != len(head):
-            raise ValueError(f"rows: expected {len(head)} cells in each, got {len(row)}: {row}")
-    signs, rules, styles = zip(*(ALIGN[a] for a in align.ljust(len(head), "l")), strict=True)
+    align = align.ljust(len(head), "l")
+    if any(len(row) != len(head) for row in table):
+        raise ValueError(f"rows: expected {len(head)} cells in each, got {[*map(len, table[1:])]}")
     if kind == "markdown":
-        return "\n".join(f"| {' | '.join(row)} |" for row in [table[0], rules, *table[1:]])
+        table.insert(1, [RULES[a] for a in align])
+        return "\n".join(f"| {' | '.join(row)} |" for row in table)
     if kind == "text":
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        form = "  ".join(f"{{:{s}{w}}}" for s, w in zip(signs, widths, strict=True))
         table.insert(1, ["-" * width for width in widths])
+        form = "  ".join(f"{{:{SIGNS[a]}{w}}}" for a, w in zip(align, widths, strict=True))
         return "\n".join(form.format(*row).rstrip() for row in table)
-    form = "".join(f'<td style="text-align:{style}">{{}}</td>' for style in styles)
+    form = "".join(f'<td style="text-align:{STYLES[a]}">{{}}</td>' for a in align)
     titles = form.replace("<td", '<th scope="col"').replace("/td>", "/th>").format(*table[0])
     body = "".join(f"<tr>{form.format(*row)}</tr>" for row in table[1:])
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
@@ -57,5 +55,5 @@ def _cell(cell, kind: str) -> str:
     if kind == "html":
         text, address = html.escape(text), html.escape(address)
     elif kind == "markdown":
-        text = re.sub(r"(\\*)\|", r"\1\1\\|", text)  # backslashes before a pipe count double
+        text = text.replace("|", r"\|")
     return LINKS[kind].format(text, address) if address else text

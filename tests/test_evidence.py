@@ -50,9 +50,11 @@ def test_numbers_of_numpy_give_a_plain_verdict(number):
     assert Evidence("synthetic").holds("a", np.bool_(True)).passed is True
 
 
-def test_a_row_has_one_bound():
-    with pytest.raises(ValueError, match="at_most: expected one bound, got 2 and 1"):
-        Evidence("synthetic").truth("a", 1, at_most=2, at_least=1)
+@given(st.floats(), st.floats(allow_nan=False), st.floats(allow_nan=False))
+def test_two_bounds_hold_together(measured, low, high):
+    row = Evidence("synthetic").truth("a", measured, high, at_least=low)
+    assert row.passed is (low <= measured <= high)
+    assert row.bound == f"≤ {high:g}, ≥ {low:g}"
 
 
 def test_a_passing_row_prints_no_number_and_a_failing_one_prints_both():

@@ -1,8 +1,14 @@
 """Drawing: figures come with a text alternative, fits are right, grids hold every image."""
 
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from PIL import Image
 
 from common import plotting
 
@@ -64,7 +70,140 @@ def test_show_images_draws_each_one_under_its_title(shown, monkeypatch, count):
     plt.close(figures[0])
 
 
-@pytest.mark.parametrize(("count", "titles"), [(0, 0), (2, 1), (1, 2)])
-def test_images_need_a_title_each(count, titles):
-    with pytest.raises(ValueError, match="titles:"):
-        plotting.show_images([np.ones((2, 2))] * count, ["title"] * titles, "None.")
+def test_images_without_a_title_each_are_refused():
+    with pytest.raises(ValueError, match="images: expected at least one, got none"):
+        plotting.show_images([], [], "None.")
+    for titles in (["one"], ["one", "two", "three"]):
+        with pytest.raises(ValueError, match=f"titles: expected 2 .*images, got {len(titles)}"):
+            plotting.show_images([np.ones((2, 2))] * 2, titles, "None.")
+
+
+def test_the_style_is_the_same_however_often_it_is_set():
+    before = dict(plt.rcParams)
+    plotting.use_style()
+    assert dict(plt.rcParams) == before
+    assert len(before["axes.prop_cycle"]) == 6  # as many colours as markers, without black and grey
+
+
+# moving pictures ---------------------------------------------------------------------------------
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes, and the texts."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.elements, self.texts = [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.texts.append(data.strip())
+
+    def __getitem__(self, tag):
+        (attrs,) = (attrs for name, attrs in self.elements if name == tag)
+        return attrs
+
+
+def bars(n_frames=3, alt="A bar grows.", figsize=(5, 3)):
+    """Show a moving picture of one bar in full height whose width grows with the frame."""
+    fig = plt.figure(figsize=figsize, layout="none")
+    ax = fig.add_axes((0, 0, 1, 1))
+
+    def draw(i):
+        ax.clear()
+        ax.axis("off")
+        ax.set(xlim=(0, n_frames), ylim=(0, 1))
+        ax.barh(0.5, i + 1, height=1, color="#D55E00")
+
+    plotting.play(fig, draw, n_frames, alt)
+
+
+def sheet(page):
+    """Return the frames of a moving picture, one below the other, as RGB."""
+    kind, data = page["img"]["src"].split(",")
+    assert kind == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
+
+
+def test_a_moving_picture_holds_each_frame_in_its_place(shown):
+    bars(n_frames=5)
+    ((data, _),) = shown
+    page = Elements(data["text/html"])
+    frames = sheet(page).reshape(5, 216, 360, 3)
+    for i, frame in enumerate(frames):
+        edge = 360 * (i + 1) // 5
+        assert (frame[5:-5, 2 : edge - 2] == (0xD5, 0x5E, 0x00)).all()
+        assert (frame[5:-5, edge + 2 :] == 255).all()
+    style = page["img"]["style"]
+    assert "aspect-ratio:360/216" in style
+    assert style.endswith("object-position:0 0")  # the first frame
+    assert (page["input"]["min"], page["input"]["max"], page["input"]["value"]) == ("0", "4", "0")
+
+
+def test_a_moving_picture_needs_no_other_file_and_does_not_start_by_itself(shown):
+    bars()
+    page = shown[0][0]["text/html"]
+    without = re.sub(r"base64,[\w+/=]+", "", page)
+    assert not re.search(r"//|url\(|@import|href", without)
+    assert {tag for tag, _ in Elements(page).elements} == {"div", "img", "button", "input"}
+    handlers = {n for _, attrs in Elements(page).elements for n in attrs if n.startswith("on")}
+    assert handlers == {"onclick", "oninput"}  # nothing without its reader
+    assert " id=" not in without
+
+
+def test_a_moving_picture_can_be_read_and_worked_without_seeing_it(shown):
+    bars(alt='From "a" to <b> & on, {so}.')
+    ((data, _),) = shown
+    page = Elements(data["text/html"])
+    assert page["img"]["alt"] == 'From "a" to <b> & on, {so}.'
+    assert data["text/plain"] == '[moving picture: From "a" to <b> & on, {so}.]'
+    assert page["button"]["type"] == "button"
+    assert "Play" in page.texts
+    assert page["input"]["aria-label"] == "Frame"
+
+
+def test_the_same_moving_picture_gives_the_same_bytes(shown):
+    bars()
+    bars()
+    assert shown[0] == shown[1]
+
+
+def test_the_axes_of_a_moving_picture_stay_where_they_are(shown):
+    fig, ax = plt.subplots(figsize=(4, 3))
+    places = []
+
+    def draw(i):
+        ax.set_ylabel("a\nlabel\nof\nmany\nlines" if i else "")
+        places.append(ax.get_position().bounds)
+
+    plotting.play(fig, draw, 4, "A label grows.")
+    assert places[1] == places[2] == places[3] == ax.get_position().bounds
+
+
+@pytest.mark.parametrize("n_frames", [1, 16, 2.0, True])
+def test_a_moving_picture_has_2_to_15_frames(shown, n_frames):
+    with pytest.raises(ValueError, match=f"n_frames: expected .* from 2 to 15, got {n_frames}"):
+        bars(n_frames)
+    plt.close("all")
+    assert not shown
+
+
+@pytest.mark.parametrize("figsize", [(8, 3), (5, 4)])
+def test_a_moving_picture_is_small(shown, figsize):
+    width, height = figsize
+    with pytest.raises(ValueError, match=rf"fig: .* 5 by 3 inches, got \[{width}\. {height}\.\]"):
+        bars(figsize=figsize)
+    plt.close("all")
+    assert not shown
+
+
+def test_a_moving_picture_is_light(shown):
+    fig = plt.figure(figsize=(5, 3), layout="none")
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"draw: expected at most 300 kB of frames, got \d{3,} kB"):
+        plotting.play(fig, lambda i: fig.figimage(rng.random((216, 360))), 6, "Noise.")
+    assert not shown

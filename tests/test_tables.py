@@ -43,9 +43,9 @@ class Cells(HTMLParser):
 
 
 def pipes(line):
-    """Split a line of a Markdown table where its unescaped pipes are, and unescape the cells."""
-    cells = re.findall(r"\| ((?:\\[\\|]|[^|])*?) (?=\|)", line)
-    return [re.sub(r"(\\+)\|", lambda m: m[1][: len(m[1]) // 2] + "|", cell) for cell in cells]
+    """Split a line of a Markdown table where its unescaped pipes are, and unescape the others."""
+    assert line[:2] + line[-2:] == "|  |"
+    return [cell.replace(r"\|", "|") for cell in re.split(r" (?<!\\)\| ", line[2:-2])]
 
 
 @given(TABLES)
@@ -118,10 +118,8 @@ def test_rows_may_come_from_a_generator_or_not_at_all():
 
 @pytest.mark.parametrize("row", [["one"], ["one", "two", "three"]])
 def test_a_row_of_another_length_is_refused(row):
-    with pytest.raises(
-        ValueError, match=rf"rows: expected 2 cells in each, got {len(row)}: \['one'"
-    ):
-        render(["a", "b"], [row], "text")
+    with pytest.raises(ValueError, match=rf"rows: expected 2 cells in each, got \[2, {len(row)}\]"):
+        render(["a", "b"], [["one", "two"], row], "text")
 
 
 def test_another_kind_is_refused():
