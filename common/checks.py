@@ -9,15 +9,16 @@ import numpy as np
 POSITIVE = np.finfo(float).tiny  # the `least` of a number that must be above 0
 
 
-def array(name, value, ndim, least=-1e100, most=1e100):
-    """Return `value` as a non-empty float64 array with `ndim` axes, from `least` to `most`.
+def array(name, value, ndim, least=-1e100, most=1e100, dtype=np.float64):
+    """Return `value` as a non-empty array of floats with `ndim` axes, from `least` to `most`.
 
-    With `ndim` None it may have any number of axes.
+    With `ndim` None it may have any number of axes. A `dtype` other than float64 needs limits
+    that it can hold.
     ValueError for NaN and infinity, with the first one's place, and for all that `plain` refuses.
     """
     A = axes(name, plain(name, value), ndim)
-    with np.errstate(over="ignore"):  # of long doubles: they become infinite, which is refused
-        A = A.astype(np.float64, copy=False)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
+        A = A.astype(dtype, copy=False)
     return inside(name, A, least, most)
 
 
