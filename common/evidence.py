@@ -59,8 +59,7 @@ class Evidence:
         passed = limits.get("≥", x) <= x <= limits.get("≤", x) if limits else x == 1
         shown = f"{x:.4g}" if limits else "yes" if x == 1 else "no"
         bound = ", ".join(f"{sign} {limit:g}" for sign, limit in limits.items()) or "yes"
-        judged = kind == "truth" or not self.own
-        row = Row(claim, kind, shown, bound, passed if judged else None)
+        row = Row(claim, kind, shown, bound, passed if kind == "truth" or not self.own else None)
         self.rows = [r for r in self.rows if r.claim != claim] + [row]
         return row
 

@@ -35,9 +35,7 @@ def use_style() -> None:
     plt.rc("axes.spines", top=False, right=False)
     plt.rc("grid", color="#E4E4E4", linewidth=0.6)
     plt.rc("lines", linewidth=1.8, markersize=4.5)
-    plt.rc("legend", frameon=False)
-    plt.rc("font", size=10)
-    plt.rc("image", cmap="gray")
+    plt.rcParams.update({"legend.frameon": False, "font.size": 10, "image.cmap": "gray"})
 
 
 def show(fig: plt.Figure, alt: str) -> None:
@@ -64,8 +62,8 @@ def _png(fig: plt.Figure, **options) -> bytes:
 
 
 # One tall picture holds all frames; the page shows a window of it. The handlers find their
-# neighbours without ids, and the first attribute keeps JupyterLab's shortcuts off the slider's keys.
-PLAYER = """<div data-lm-suppress-shortcuts="true"><img alt="{alt}" style="display:block;width:{w}px;
+# neighbours without ids, and the first attribute keeps JupyterLab's shortcuts off its keys.
+PLAYER = """<div data-lm-suppress-shortcuts><img alt="{alt}" style="display:block;width:{w}px;
 max-width:100%;aspect-ratio:{w}/{h};object-fit:cover;object-position:0 0"
 src="data:image/png;base64,{frames}"><button type="button" onclick="
 const slider = this.nextElementSibling, turn = () =>

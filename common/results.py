@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-from itertools import count
 from pathlib import Path
 
 from common.environment import ROOT
@@ -42,13 +41,13 @@ def save(notebook: str, source, ending: str, content) -> Path:
     data = content.encode() if isinstance(content, str) else content
     folder = ROOT / "build" / _safe(notebook)
     path = first = folder / _safe(Path(source).stem[:50] + ending)
-    new, known = folder / f".{os.getpid()}.new", folder / ".sha256"
+    n, new, known = 1, folder / f".{os.getpid()}.new", folder / ".sha256"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         ours = known.read_text(encoding="utf-8", errors="replace") if known.exists() else ""
-        numbers = count(2)
         while os.path.lexists(path) and not _is_ours(path, ours):
-            path = first.with_stem(f"{first.stem}-{next(numbers)}")
+            n += 1
+            path = first.with_stem(f"{first.stem}-{n}")
         new.write_bytes(data)
         with known.open("a", encoding="utf-8") as file:
             file.write(_line(path, data))
