@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import settings
+from published import leading_to, publish
 
 from common import evidence, plotting
 from tools.notebooks import load
@@ -33,3 +34,9 @@ def path(request):
 def notebook(path):
     """What is in that file."""
     return load(path)
+
+
+@pytest.fixture(scope="session")
+def fetching(tmp_path_factory):
+    """Variables for which the project's address leads to a repository of this checkout."""
+    return leading_to(publish(tmp_path_factory.mktemp("published")))
