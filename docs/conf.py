@@ -1,12 +1,10 @@
 """Sphinx configuration of the website; tools/site.py makes the copy that it is built from."""
 
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tools import readme
 from tools.notebooks import load
 from tools.project import ADDRESS, NOTEBOOKS
-from tools.readme import release
 from tools.site import mathjax
 
 project = "Machine Learning Algorithms from Scratch"
@@ -34,7 +32,7 @@ html_use_index = False  # no definition is indexed
 html_copy_source = True  # what the download button gives
 html_theme_options = {
     "repository_url": ADDRESS,
-    "repository_branch": release(load(NOTEBOOKS[0])),
+    "repository_branch": readme.release(load(NOTEBOOKS[0])),
     "path_to_docs": "",
     "use_repository_button": True,
     "use_fullscreen_button": False,

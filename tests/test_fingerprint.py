@@ -110,6 +110,12 @@ def test_comments_docstrings_and_formatting_do_not_count(stamp, cells):
     assert stamp(cells) == stamp()
 
 
+def test_a_release_makes_nothing_stale(stamp):
+    before = stamp(['RELEASE = "main"  # the newest\nx = 1', *CELLS])
+    assert stamp(['RELEASE = "v1.2"  # the newest\nx = 1', *CELLS]) == before
+    assert stamp(['RELEASE = "v1.2"  # the newest\nx = 2', *CELLS]) != before
+
+
 @pytest.mark.parametrize(
     "cells",
     [

@@ -4,12 +4,12 @@ Screenshots go to build/lab/: every notebook in the light theme on a wide window
 one on a narrow window. What is served is a copy; the tracked notebooks stay as they are.
 """
 
-import os
 import shutil
 
 import browser
 import pytest
 
+from common.environment import data_folders
 from tools.project import BUILD, NOTEBOOKS, ROOT
 
 SHOTS = BUILD / "lab"
@@ -66,7 +66,8 @@ SHOWN = """cell => [...cell.querySelectorAll('img, svg, canvas')].map(e => e.src
 def folder(tmp_path):
     """A copy of what a reader has after the clone."""
     copy = tmp_path / "notebooks"
-    for path in [*NOTEBOOKS, *(ROOT / "common").glob("*.py"), ROOT / "pyproject.toml"]:
+    beside = [file for path in NOTEBOOKS for file in path.parent.iterdir() if file.is_file()]
+    for path in [*beside, *(ROOT / "common").glob("*.py"), ROOT / "pyproject.toml"]:
         target = copy / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
@@ -136,7 +137,7 @@ def photograph(tab, name):
 @pytest.mark.lab
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.parent.name)
 def test_a_person_runs_the_notebook(folder, tmp_path, path, monkeypatch):
-    monkeypatch.setenv("ML_DATA_DIR", os.environ.get("ML_DATA_DIR", str(ROOT / "data")))
+    monkeypatch.setenv("ML_DATA_DIR", str(data_folders()[0]))
     before = path.read_bytes()
     SHOTS.mkdir(parents=True, exist_ok=True)
     with browser.chromium() as chromium, browser.jupyterlab(folder, tmp_path) as address:

@@ -1,13 +1,12 @@
 """What the prose says: no measured number that no output holds, and exercises with solutions."""
 
-import json
 import re
 
 import numpy as np
 import pytest
 
 from common import digits, synthetic
-from tools.notebooks import algorithms
+from tools.notebooks import algorithms, load, source
 from tools.project import NOTEBOOKS, ROOT
 
 UNIT = re.compile(
@@ -57,7 +56,7 @@ def unbacked(prose: str, code: str, printed: str) -> list[str]:
 
 
 def sources(notebook: dict, kind: str) -> list[str]:
-    return ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == kind]
+    return [source(cell) for cell in notebook["cells"] if cell["cell_type"] == kind]
 
 
 def printed(notebook: dict) -> str:
@@ -83,7 +82,7 @@ def test_a_number_in_the_readme_stands_in_a_notebook_or_in_the_projects_settings
         "common/photos.py",
     ]
     settings = "".join((ROOT / file).read_text(encoding="utf-8") for file in files)
-    outputs = "".join(printed(json.loads(path.read_text(encoding="utf-8"))) for path in NOTEBOOKS)
+    outputs = "".join(printed(load(path)) for path in NOTEBOOKS)
     assert unbacked((ROOT / "README.md").read_text(encoding="utf-8"), settings, outputs) == []
 
 

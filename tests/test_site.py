@@ -1,8 +1,8 @@
 """The website: built from the stored outputs, and looked at in Chromium."""
 
+import html
 import importlib.util
 import itertools
-import json
 import re
 import subprocess
 import sys
@@ -11,15 +11,16 @@ from urllib.parse import urlparse
 import browser
 import pytest
 
-from tools.notebooks import evidence
-from tools.project import BUILD, NOTEBOOKS, ROOT
+from tools import site as site_tool
+from tools.fold import title_of
+from tools.notebooks import evidence, load
+from tools.project import ADDRESS, BUILD, NOTEBOOKS, ROOT
+from tools.readme import release
 
 SITE = BUILD / "site"
 SHOTS = BUILD / "lab" / "site"
 PAGES = [
-    "index.html",
-    "verified.html",
-    "speed.html",
+    *(page.with_suffix(".html").name for page in sorted((ROOT / "docs").glob("*.md"))),
     "search.html",
     *(path.relative_to(ROOT).with_suffix(".html").as_posix() for path in NOTEBOOKS),
 ]
@@ -59,46 +60,41 @@ SIDEWAYS = """() => ({
 })"""
 
 
-@pytest.fixture(scope="module")
-def build():
-    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.mark.parametrize(
+    ("link", "there"),
+    [
+        ("../benchmarks/report/a.png", "benchmarks/report/a.png"),
+        ("../benchmarks/report/a.json", f"{ADDRESS}/blob/v1/benchmarks/report/a.json"),
+        ("../benchmarks/run.py", f"{ADDRESS}/blob/v1/benchmarks/run.py"),
+        ("../README.md#your-own-data", f"{ADDRESS}/blob/v1/README.md#your-own-data"),
+        ("../regression/linear_vs_ridge.ipynb", "regression/linear_vs_ridge.ipynb"),
+        ("speed.md", "speed.md"),
+        ("https://example.org/../a", "https://example.org/../a"),
+        ("#top", "#top"),
+    ],
+)
+def test_a_link_of_a_page_leads_to_the_same_place_on_the_site(link, there):
+    text = "see [a (b)]({0}) or ![c]({0})."
+    assert site_tool.links(text.format(link), "v1") == text.format(there)
 
 
-def test_benchmark_page_takes_the_readme_s_section(build):
-    readme = """# Title
-<!-- bench:start -->
-### Clustering
-[code](benchmarks/run.py) and [a page](https://example.org)
-#### In detail
-![growth](benchmarks/report/growth.png)
-<!-- bench:end -->
-"""
-    page = build.benchmark(readme, "https://github.com/a/b")
-    assert page.startswith("## Clustering\n")
-    assert "### In detail" in page
-    assert "[code](https://github.com/a/b/blob/main/benchmarks/run.py)" in page
-    assert "[a page](https://example.org)" in page
-    assert "![growth](benchmarks/report/growth.png)" in page
+def test_links_of_the_pages_lead_to_files():
+    for page in (ROOT / "docs").glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-@pytest.mark.parametrize("readme", ["", "<!-- bench:start -->\n<!-- bench:end -->"])
-def test_benchmark_page_says_that_nothing_was_measured(build, readme):
-    assert build.benchmark(readme, "https://github.com/a/b") == "Not measured yet."
-
-
-def test_a_picture_s_text_alternative_goes_where_the_site_reads_it(build):
+def test_a_picture_s_text_alternative_goes_where_the_site_reads_it():
     def picture(alt):
         return {"data": {"image/png": "iVBORw0="}, "metadata": {"image/png": {"alt": alt}}}
 
     cell = {"id": "a", "metadata": {}, "outputs": [picture("a line falls")]}
-    build.with_alternatives({"cells": [cell]})
+    site_tool.with_alternatives({"cells": [cell]})
     assert cell["metadata"]["mystnb"] == {"image": {"alt": "a line falls"}}
     two = {"id": "b", "metadata": {}, "outputs": [picture("one"), picture("two")]}
     with pytest.raises(ValueError, match="one picture a cell"):
-        build.with_alternatives({"cells": [two]})
+        site_tool.with_alternatives({"cells": [two]})
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +102,8 @@ def site():
     for package in ("myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"skipped: {package} is not installed; `make site` installs it")
-    command = [sys.executable, str(ROOT / "docs" / "build.py")]
-    run = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "tools.site"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     return SITE
 
@@ -139,7 +135,7 @@ def test_nothing_is_loaded_from_elsewhere(site):
 def test_each_notebook_has_its_text_alternatives_and_launch_buttons(site, path):
     name = path.relative_to(ROOT)
     page = (site / name.with_suffix(".html")).read_text(encoding="utf-8")
-    book = json.loads(path.read_text(encoding="utf-8"))
+    book = load(path)
     pictures = [
         o["metadata"]["image/png"]["alt"]
         for cell in book["cells"]
@@ -148,8 +144,21 @@ def test_each_notebook_has_its_text_alternatives_and_launch_buttons(site, path):
     ]
     found = re.findall(r'<img alt="([^"]*)"[^>]*_images/', page)
     assert len(found) == len(pictures)
-    assert f"mtsdrury/ml-algorithms-from-scratch/blob/main/{name.as_posix()}" in page
-    assert f"main?urlpath=lab/tree/{name.as_posix()}" in page
+    owner, ref = ADDRESS.removeprefix("https://github.com/"), release(book)
+    assert f"{owner}/blob/{ref}/{name.as_posix()}" in page
+    assert f"{ref}?urlpath=lab/tree/{name.as_posix()}" in page
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.parent.name)
+def test_what_a_notebook_folds_the_site_folds(site, path):
+    page = (site / path.relative_to(ROOT).with_suffix(".html")).read_text(encoding="utf-8")
+    titles = [title_of(cell) for cell in load(path)["cells"] if title_of(cell)]
+    folded = re.findall(
+        r'<details class="admonition hide above-input">(.*?)</details>', page, re.DOTALL
+    )
+    shown = [html.unescape(re.sub("<[^>]+>", "", text)) for text in folded]
+    assert [t for t, text in zip(titles, shown, strict=True) if f"# @title {t}" not in text] == []
 
 
 @pytest.mark.lab
@@ -212,6 +221,6 @@ def shoot(tab, name):
 def test_evidence_of_all_four_is_there(site):
     page = (site / "verified.html").read_text(encoding="utf-8")
     for path in NOTEBOOKS:
-        rows = evidence(json.loads(path.read_text(encoding="utf-8")))["rows"]
+        rows = evidence(load(path))["rows"]
         assert f"{len(rows)} of {len(rows)} hold" in page
     assert page.count("<table>") == len(NOTEBOOKS)

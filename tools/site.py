@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tools.notebooks import evidence, load, preview, source, tags
 from tools.project import ADDRESS, BUILD, NOTEBOOKS, ROOT, survive_any_console
+from tools.readme import release
 
 SOURCE, SITE = BUILD / "site-source", BUILD / "site"
 # What tex-chtml.js loads as it needs it, and where the package that carries MathJax keeps it.
@@ -91,17 +92,18 @@ def evidence_tables(books: dict[Path, dict]) -> str:
     return "\n".join(parts)
 
 
-def links(text: str) -> str:
+def links(text: str, ref: str) -> str:
     """Return a page of docs/ with links that lead to the same places from the site.
 
-    On the site the pages lie at the top. What it has no page of is shown by the repository.
+    On the site the pages lie at the top. What it has no page of the repository shows, at the
+    release or branch `ref`.
     """
     pages = {path.relative_to(ROOT).as_posix() for path in NOTEBOOKS}
 
     def on_site(match: re.Match) -> str:
         name = match[1].partition("#")[0]
         kept = name in pages or (name.startswith(f"{REPORT}/") and name.endswith(".png"))
-        return f"]({match[1]})" if kept else f"]({ADDRESS}/blob/main/{match[1]})"
+        return f"]({match[1]})" if kept else f"]({ADDRESS}/blob/{ref}/{match[1]})"
 
     return re.sub(r"\]\(\.\./([^)\s]+)\)", on_site, text)
 
@@ -120,6 +122,7 @@ def prepare() -> None:
         (static / f"{path.parent.name}.png").write_bytes(preview(book))
     if (ROOT / REPORT).is_dir():
         shutil.copytree(ROOT / REPORT, SOURCE / REPORT)
+    ref = release(books[NOTEBOOKS[0]])
     generated = {
         "<!-- notebooks -->": picture_links(books),
         "<!-- contents -->": "\n".join(
@@ -128,7 +131,7 @@ def prepare() -> None:
         "<!-- evidence -->": evidence_tables(books),
     }
     for page in sorted((ROOT / "docs").glob("*.md")):
-        text = links(page.read_text(encoding="utf-8"))
+        text = links(page.read_text(encoding="utf-8"), ref)
         for mark, new in generated.items():
             text = text.replace(mark, new)
         (SOURCE / page.name).write_text(text, encoding="utf-8")
@@ -141,7 +144,7 @@ def main() -> int:
     cache = ["-d", str(BUILD / "site-doctrees")]
     shutil.rmtree(SITE, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", *options, *cache, str(SOURCE), str(SITE)]
-    status = subprocess.run(command, check=False).returncode
+    status = subprocess.run(command, cwd=ROOT, check=False).returncode
     (SITE / ".nojekyll").touch()  # else GitHub Pages leaves out folders that begin with _
     if status == 0:
         print(f"Website: {(SITE / 'index.html').as_uri()}")
