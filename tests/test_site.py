@@ -12,7 +12,7 @@ import browser
 import pytest
 
 from tools import site as site_tool
-from tools.fold import title_of
+from tools.fold import fold, title_of
 from tools.notebooks import evidence, load
 from tools.project import ADDRESS, BUILD, NOTEBOOKS, ROOT
 from tools.readme import release
@@ -85,16 +85,24 @@ def test_links_of_the_pages_lead_to_files():
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-def test_a_picture_s_text_alternative_goes_where_the_site_reads_it():
-    def picture(alt):
-        return {"data": {"image/png": "iVBORw0="}, "metadata": {"image/png": {"alt": alt}}}
+def test_text_alternatives_and_titles_go_where_the_site_reads_them():
+    def cell(*alts):
+        pictures = [
+            {"data": {"image/png": "iVBORw0="}, "metadata": {"image/png": {"alt": alt}}}
+            for alt in alts
+        ]
+        return {"id": "a", "cell_type": "code", "metadata": {}, "source": "x", "outputs": pictures}
 
-    cell = {"id": "a", "metadata": {}, "outputs": [picture("a line falls")]}
-    site_tool.with_alternatives({"cells": [cell]})
-    assert cell["metadata"]["mystnb"] == {"image": {"alt": "a line falls"}}
-    two = {"id": "b", "metadata": {}, "outputs": [picture("one"), picture("two")]}
+    drawn, plain = cell("a line falls"), cell()
+    fold(drawn, "Draw {x}")
+    site_tool.with_titles({"cells": [drawn, plain]})
+    assert drawn["metadata"]["mystnb"] == {
+        "image": {"alt": "a line falls"},
+        "code_prompt_show": "Draw {{x}}",
+    }
+    assert plain["metadata"]["mystnb"] == {}
     with pytest.raises(ValueError, match="one picture a cell"):
-        site_tool.with_alternatives({"cells": [two]})
+        site_tool.with_titles({"cells": [cell("one", "two")]})
 
 
 @pytest.fixture(scope="module")
@@ -154,11 +162,9 @@ def test_each_notebook_has_its_text_alternatives_and_launch_buttons(site, path):
 def test_what_a_notebook_folds_the_site_folds(site, path):
     page = (site / path.relative_to(ROOT).with_suffix(".html")).read_text(encoding="utf-8")
     titles = [title_of(cell) for cell in load(path)["cells"] if title_of(cell)]
-    folded = re.findall(
-        r'<details class="admonition hide above-input">(.*?)</details>', page, re.DOTALL
-    )
+    folded = re.findall(r"<details class=.[a-z ]*above-input.>(.*?)</summary>", page, re.DOTALL)
     shown = [html.unescape(re.sub("<[^>]+>", "", text)) for text in folded]
-    assert [t for t, text in zip(titles, shown, strict=True) if f"# @title {t}" not in text] == []
+    assert [t for t, text in zip(titles, shown, strict=True) if t not in text] == []
 
 
 @pytest.mark.lab

@@ -14,7 +14,12 @@ FOLDED = """{%- set title = cell | folded_title -%}
 {%- endif -%}"""
 STYLE = """{{ super() }}
 <style>
-.folded > summary { cursor: pointer; padding: 2px 8px; color: var(--jp-ui-font-color1, #333) }
+.folded > summary {
+  cursor: pointer;
+  margin-left: var(--jp-cell-prompt-width, 64px);
+  padding: 4px;
+  font: 14px var(--jp-content-font-family, sans-serif);
+}
 .folded > summary:focus-visible { outline: 2px solid #0072b2 }
 </style>"""
 

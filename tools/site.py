@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools.fold import title_of
 from tools.notebooks import evidence, load, preview, source, tags
 from tools.project import ADDRESS, BUILD, NOTEBOOKS, ROOT, survive_any_console
 from tools.readme import release
@@ -36,15 +37,18 @@ def mathjax() -> Path:
     return folder
 
 
-def with_alternatives(notebook: dict) -> dict:
-    """Give each picture's text alternative to its cell, which is where myst-nb looks for it."""
+def with_titles(notebook: dict) -> dict:
+    """Give pictures' text alternatives and folded cells' titles to where myst-nb looks for them."""
     for cell in notebook["cells"]:
+        told = cell["metadata"].setdefault("mystnb", {})
+        if title_of(cell):
+            told["code_prompt_show"] = title_of(cell).replace("{", "{{").replace("}", "}}")
         pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
         if len(pictures) > 1:
             raise ValueError(f"one picture a cell, or one has no text alternative: {cell['id']}")
         for picture in pictures:
             alt = picture["metadata"]["image/png"]["alt"]
-            cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
+            told["image"] = {"alt": alt}
     return notebook
 
 
@@ -111,7 +115,7 @@ def links(text: str, ref: str) -> str:
 def prepare() -> None:
     """Write what Sphinx reads: the notebooks, the pages with their tables, the pictures."""
     shutil.rmtree(SOURCE, ignore_errors=True)
-    books = {path: with_alternatives(load(path)) for path in NOTEBOOKS}
+    books = {path: with_titles(load(path)) for path in NOTEBOOKS}
     static = BUILD / "site-static"
     shutil.rmtree(static, ignore_errors=True)
     static.mkdir(parents=True)
