@@ -293,3 +293,16 @@ def test_an_old_python_stops_a_notebook_with_a_sentence(monkeypatch):
     with pytest.raises(RuntimeError, match=r"^Python 3.10.4; tested >=3.11. Open .* newer Python"):
         environment.warn()
     assert len(environment.findings()) == 1
+
+
+def test_it_says_where_matplotlib_s_list_of_fonts_cannot_be_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "new" / "folder"))
+    assert check.fonts() == (True, f"matplotlib's list of fonts: in {tmp_path / 'new' / 'folder'}")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "file"))
+    right, text = check.fonts()
+    assert not right
+    assert text.endswith(str(tmp_path / "file"))
+    monkeypatch.delenv("MPLCONFIGDIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert str(tmp_path / "cache" / "matplotlib") in check.fonts()[1] or sys.platform != "linux"

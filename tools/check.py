@@ -6,9 +6,11 @@ Runs on the Python that is there, without any package: it is what one asks befor
 and what a report of a problem should contain.
 """
 
+import os
 import platform
 import shutil
 import sys
+from pathlib import Path
 
 from common.environment import ROOT, data_folders, findings
 
@@ -32,12 +34,24 @@ def mnist() -> str:
     return f"MNIST: not in {raw}; will be downloaded, or drawn digits take its place"
 
 
+def fonts() -> tuple:
+    """Return whether matplotlib can keep its list of fonts, and a line that says where."""
+    usual = Path(os.path.expanduser("~"), ".matplotlib")
+    if sys.platform == "linux":
+        usual = Path(os.environ.get("XDG_CACHE_HOME") or usual.with_name(".cache"), "matplotlib")
+    folder = Path(os.environ.get("MPLCONFIGDIR") or usual)
+    there = next(place for place in [folder, *folder.absolute().parents] if place.exists())
+    if there.is_dir() and os.access(there, os.W_OK):
+        return True, f"matplotlib's list of fonts: in {folder}"
+    return False, f"matplotlib cannot write its list of fonts into {folder}"
+
+
 def main() -> int:
     """Print all lines; return the exit status."""
     found = findings(disk())
     lines = [(True, f"{platform.platform()}, {sys.executable}"), *found]
     if len(found) > 1:  # else this Python is too old, and nothing else can be right
-        lines.append((True, mnist()))
+        lines += [fonts(), (True, mnist())]
     for right, text in lines:
         print("[OK]  " if right else "[FAIL]", text)
     if any("not installed" in text for _, text in found):
