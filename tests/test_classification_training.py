@@ -1,0 +1,268 @@
+"""Images and the training loop: augmentation, devices, progress and repeatability."""
+
+import builtins
+import math
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from classification_cases import LOSSES, generator, nb
+from tqdm import tqdm
+
+from common.synthetic import stroke_digits
+
+
+@pytest.fixture(scope="module")
+def strokes():
+    return nb.to_tensors(*stroke_digits(600, np.random.default_rng(0)))
+
+
+# Images ----------------------------------------------------------------------------------------
+
+
+def test_images_become_tensors_in_the_unit_interval():
+    images = np.zeros((2, 28, 28), np.uint8)
+    images[1] = 255
+    X, y = nb.to_tensors(images, np.array([1, 7]))
+    assert X.shape == (2, 1, 28, 28)
+    assert X.dtype == torch.float32
+    assert (X.min(), X.max()) == (0, 1)
+    assert y.tolist() == [-1, 1]
+
+
+def test_augmentation_moves_every_image_by_itself(strokes):
+    same = strokes[0][:1].expand(20, 1, 28, 28)
+    moved = nb.augment(same, generator())
+    assert moved.shape == same.shape
+    assert len({tuple(image.flatten().tolist()) for image in moved}) == 20
+    assert moved.min() >= 0
+    assert moved.max() <= 1 + 1e-6
+
+
+def test_augmentation_shifts_by_what_it_says():
+    X = torch.zeros(200, 1, 28, 28)
+    X[:, 0, 13:15, 13:15] = 1
+    moved = nb.augment(X, generator(), turn=0, stretch=0, shear=0, shift=0.5)
+    mass = moved.sum(dim=(1, 2, 3))
+    for axis in (2, 3):
+        profile = moved.sum(dim=(1, 5 - axis))
+        centre = (profile * torch.arange(28)).sum(1) / mass
+        assert (centre - 13.5).abs().max() <= 7.01  # half of half the image's side
+        assert (centre - 13.5).abs().max() > 6.5
+
+
+def test_augmentation_depends_on_the_generator_alone(strokes):
+    X = strokes[0][:5]
+    assert torch.equal(nb.augment(X, generator(1)), nb.augment(X, generator(1)))
+    assert not torch.equal(nb.augment(X, generator(1)), nb.augment(X, generator(2)))
+
+
+# Training --------------------------------------------------------------------------------------
+
+
+def parts(strokes):
+    X, y = strokes
+    return (X[:400], y[:400]), (X[400:], y[400:])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_training_learns_and_reports_every_epoch(strokes, loss):
+    train, validation = parts(strokes)
+    model = nb.initialise(nb.linear(), generator())
+    seen = []
+
+    def watch(model):
+        seen.append(nb.wrong(nb.scores(model, validation[0]), validation[1]).sum().item())
+        return seen[-1]
+
+    history = nb.fit(model, loss, train, generator(1), epochs=6, lr=0.05, watch=watch)
+    assert [value for _, value in history] == seen
+    assert len(history) == 6
+    assert history[-1][0] < history[0][0] / 2
+    assert seen[-1] == nb.wrong(nb.scores(model, validation[0]), validation[1]).sum() < 15
+
+
+def test_the_same_generator_gives_the_same_model_whatever_the_global_seed(strokes):
+    train, _ = parts(strokes)
+    models = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        g = generator(7)
+        model = nb.initialise(nb.feed_forward(8), g)
+        nb.fit(model, nb.logistic_loss, train, g, epochs=2, lr=0.1, augmentation=nb.augment)
+        models.append(model)
+    for p, q in zip(*(m.parameters() for m in models), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_long_training_approaches_the_minimum_of_the_objective():
+    """On few examples: the optimum found by torch's LBFGS, to four digits."""
+    g = generator(5)
+    X = torch.rand(64, 1, 28, 28, generator=g) - 0.5
+    y = torch.where(torch.rand(64, generator=g) < 0.5, 1.0, -1.0)
+    best = nb.initialise(nb.linear(), g)
+    optimiser = torch.optim.LBFGS(best.parameters(), max_iter=500, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimiser.zero_grad()
+        J = nb.objective(best, nb.logistic_loss, X, y, 0.1)
+        J.backward()
+        return J
+
+    optimiser.step(closure)
+    ours = nb.initialise(nb.linear(), g)
+    nb.fit(ours, nb.logistic_loss, (X, y), g, epochs=800, lr=0.02, lam=0.1)
+    values = [nb.objective(m, nb.logistic_loss, X, y, 0.1).item() for m in (ours, best)]
+    assert values[0] == pytest.approx(values[1], rel=1e-4)
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_says_where(strokes):
+    train, _ = parts(strokes)
+    model = nb.initialise(nb.linear(), generator())
+    with pytest.raises(FloatingPointError, match=r"step \d+: try lr < 10000"):
+        nb.fit(model, nb.logistic_loss, train, generator(), epochs=9, lr=1e4, lam=0.1)
+
+
+def test_the_learning_rate_warms_up_and_ends_at_zero():
+    t = np.linspace(0, 1, 1001)
+    values = [nb.rate(0.3, x) for x in t]
+    assert values[0] == 0
+    assert max(values) == pytest.approx(0.3, rel=1e-3)
+    assert t[np.argmax(values)] == pytest.approx(nb.WARM, abs=2e-3)
+    assert values[-1] == pytest.approx(0, abs=1e-12)
+    assert np.abs(np.diff(values)).max() < 0.3 * 1.1e-3 / nb.WARM
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, False, "cuda"), (True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_the_device_chooses_itself(monkeypatch, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert nb.choose_device() == expected
+
+
+def test_training_happens_on_the_device(monkeypatch, strokes):
+    """The device "meta" holds shapes without numbers, and mixes with no other device."""
+    train, _ = parts(strokes)
+    monkeypatch.setitem(vars(nb), "choose_device", lambda: "meta")
+    places = []
+
+    def augmentation(X, generator):
+        places.append(X.device.type)
+        moved = nb.augment(X, generator)
+        assert moved.device.type == "meta"
+        raise InterruptedError  # a loss without a number could not be looked at
+
+    model = nb.initialise(nb.cnn(), generator())
+    options = {"epochs": 1, "lr": 0.1, "augmentation": augmentation}
+    with pytest.raises(InterruptedError):
+        nb.fit(model, nb.logistic_loss, train, generator(), **options)
+    assert places == ["meta"]
+
+
+def test_a_trained_model_comes_home(monkeypatch, strokes):
+    places = []
+    model = nb.linear()
+    to = model.to
+    monkeypatch.setattr(model, "to", lambda device: places.append(device) or to(device))
+    monkeypatch.setattr(model, "cpu", lambda: places.append("home"))
+    monkeypatch.setitem(vars(nb), "choose_device", lambda: "cpu")
+    nb.fit(model, nb.logistic_loss, parts(strokes)[0], generator(), epochs=1, lr=0.1)
+    assert places == ["cpu", "home"]
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_who_may_be_asked_for_input_watches(monkeypatch, asks):
+    shell = SimpleNamespace(get_parent=lambda: {"content": {"allow_stdin": asks}})
+    monkeypatch.setattr(builtins, "get_ipython", lambda: shell, raising=False)
+    assert nb.someone_watches() is asks
+
+
+def test_a_progress_bar_stands_around_the_epochs_if_it_is_asked_for(capsys, strokes):
+    train, _ = parts(strokes)
+    options = {"epochs": 2, "lr": 0.1}
+    nb.fit(nb.linear(), nb.logistic_loss, train, generator(), **options)
+    assert capsys.readouterr().err == ""
+    bar = partial(tqdm, desc="epochs", disable=False)
+    history = nb.fit(nb.linear(), nb.logistic_loss, train, generator(), bar=bar, **options)
+    assert len(history) == 2
+    assert "2/2" in capsys.readouterr().err
+
+
+def test_without_a_notebook_a_terminal_counts_as_people(monkeypatch):
+    monkeypatch.delattr(builtins, "get_ipython", raising=False)
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: True))
+    assert nb.someone_watches()
+    monkeypatch.setattr("sys.stderr", None)
+    assert not nb.someone_watches()
+
+
+def test_one_example_can_be_fitted(strokes):
+    one = strokes[0][:1], strokes[1][:1]
+    model = nb.initialise(nb.linear(), generator())
+    history = nb.fit(model, nb.logistic_loss, one, generator(), epochs=40, lr=0.1)
+    assert history[-1] == (history[-1][0], None)
+    assert not nb.wrong(nb.scores(model, one[0]), one[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", 1.5),
+        ("epochs", True),
+        ("lr", 0.0),
+        ("lr", -1.0),
+        ("lr", math.nan),
+        ("lr", math.inf),
+        ("lam", -0.1),
+        ("lam", math.nan),
+    ],
+)
+def test_fit_names_the_bad_argument_and_leaves_the_model(strokes, name, value):
+    train, _ = parts(strokes)
+    model = nb.initialise(nb.linear(), generator())
+    before = model[1].weight.clone()
+    options = {"epochs": 1, "lr": 0.1, name: value}
+    with pytest.raises(ValueError, match=f"{name}:"):
+        nb.fit(model, nb.logistic_loss, train, generator(), **options)
+    assert torch.equal(model[1].weight, before)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_fit_refuses_images_that_are_not_finite(strokes, value):
+    X, y = strokes[0][:4].clone(), strokes[1][:4]
+    X[2, 0, 3, 3] = value
+    with pytest.raises(ValueError, match="X:"):
+        nb.fit(nb.linear(), nb.logistic_loss, (X, y), generator(), epochs=1, lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "name"),
+    [
+        (torch.zeros(0, 1, 28, 28), torch.zeros(0), "X:"),
+        (torch.zeros(4, 784), torch.ones(4), "X:"),
+        (torch.zeros(4, 1, 28, 28), torch.ones(3), "y:"),
+        (torch.zeros(4, 1, 28, 28), torch.tensor([1.0, 7.0, 1.0, 7.0]), "y:"),
+    ],
+)
+def test_fit_names_examples_that_do_not_fit(X, y, name):
+    with pytest.raises(ValueError, match=name):
+        nb.fit(nb.linear(), nb.logistic_loss, (X, y), generator(), epochs=1, lr=0.1)
+
+
+@pytest.mark.parametrize("size", [0.1, 0.4])
+def test_a_turn_keeps_distances_and_is_undone_by_the_opposite_turn(strokes, size):
+    X = strokes[0][:20]
+    c, s = math.cos(size), math.sin(size)
+    there = torch.tensor([[c, -s, 0.0], [s, c, 0.0]]).expand(20, 2, 3)
+    back = torch.tensor([[c, s, 0.0], [-s, c, 0.0]]).expand(20, 2, 3)
+    again = nb.warp(nb.warp(X, there), back)
+    assert (again - X).abs().mean() < 0.03  # two interpolations blur a little
+    assert (nb.warp(X, there) - X).abs().mean() > (again - X).abs().mean()
+    ratio = nb.warp(X, there).sum(dim=(1, 2, 3)) / X.sum(dim=(1, 2, 3))
+    torch.testing.assert_close(ratio, torch.ones(20), rtol=0.03, atol=0)  # the area stays

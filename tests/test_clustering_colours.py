@@ -1,0 +1,95 @@
+"""Colours and positions of pixels, and what becomes of them."""
+
+import numpy as np
+import pytest
+from clustering_cases import euclidean, nb, small_photo
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+# unique_colours --------------------------------------------------------------------------------
+
+
+def test_colours_are_those_of_numpy_and_rebuild_the_image():
+    image = small_photo()
+    colours, inverse, counts = nb.unique_colours(image)
+    expected, times = np.unique(image.reshape(-1, 3), axis=0, return_counts=True)
+    np.testing.assert_array_equal(colours, expected)
+    np.testing.assert_array_equal(counts, times)
+    np.testing.assert_array_equal(colours[inverse], image)
+    assert inverse.shape == image.shape[:2]
+
+
+@given(
+    arrays(np.int32, st.tuples(st.integers(1, 5), st.integers(1, 5)), elements=st.integers(0, 9))
+)
+def test_a_table_finds_what_sorting_finds(codes):
+    for a, b in zip(nb.by_table(codes, 10), nb.by_sorting(codes), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_large_image_goes_through_the_table():
+    image = np.tile(small_photo(), (20, 20, 1))
+    assert image.shape[0] * image.shape[1] >= 2**20
+    colours, inverse, counts = nb.unique_colours(image)
+    few, _, times = nb.unique_colours(small_photo())
+    np.testing.assert_array_equal(colours, few)
+    np.testing.assert_array_equal(counts, 400 * times)
+    np.testing.assert_array_equal(colours[inverse], image)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 4)])
+def test_one_colour(shape):
+    image = np.full((*shape, 3), (255, 0, 7), np.uint8)
+    colours, _, counts = nb.unique_colours(image)
+    np.testing.assert_array_equal(colours, [[255, 0, 7]])
+    assert counts.tolist() == [shape[0] * shape[1]]
+    r = nb.kmeans(colours, 1, weights=counts, rng=0)
+    assert (r.inertia, r.converged, r.labels.tolist()) == (0, True, [0])
+    assert nb.kmedoids(euclidean(colours), 1, weights=counts).cost == 0
+    assert nb.clara(colours, 1, weights=counts, rng=0).cost == 0
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((2, 2), np.uint8),
+        np.zeros((2, 2, 4), np.uint8),
+        np.zeros((2, 2, 3)),
+        np.zeros((0, 2, 3), np.uint8),
+        None,
+    ],
+)
+def test_no_image(image):
+    with pytest.raises(ValueError, match="image"):
+        nb.unique_colours(image)
+
+
+# Colour and position ---------------------------------------------------------------------------
+
+
+def test_cielab_of_known_colours_and_back():
+    known = {
+        (255, 255, 255): (100, 0, 0),
+        (0, 0, 0): (0, 0, 0),
+        (255, 0, 0): (53.24, 80.09, 67.20),
+        (0, 255, 0): (87.73, -86.18, 83.18),
+        (0, 0, 255): (32.30, 79.19, -107.86),
+        (128, 128, 128): (53.59, 0, 0),
+    }
+    for rgb, lab in known.items():
+        np.testing.assert_allclose(nb.rgb_to_lab(rgb), lab, atol=0.02)
+    grid = np.stack(np.meshgrid(*[np.arange(0, 256, 15)] * 3), axis=-1)
+    np.testing.assert_allclose(nb.lab_to_rgb(nb.rgb_to_lab(grid)), grid, atol=1e-3)
+    out_of_reach = nb.lab_to_rgb([[50.0, 200, 200], [120, 0, 0], [-5, 0, 0]])
+    assert ((out_of_reach >= 0) & (out_of_reach <= 255)).all()
+
+
+def test_features_and_boundaries():
+    image = np.zeros((3, 5, 3), np.uint8)
+    F = nb.pixel_features(image, 10.0)
+    assert F.shape == (15, 5)
+    np.testing.assert_allclose(F[-1], [0, 0, 0, 2 * 10 / 5, 4 * 10 / 5], atol=1e-12)
+    labels = np.array([[0, 0, 1], [0, 0, 1], [2, 2, 2]])
+    assert nb.boundaries(labels).tolist() == [[0, 1, 0], [1, 1, 1], [0, 0, 0]]
+    assert not nb.boundaries(np.ones((4, 1), int)).any()

@@ -1,0 +1,105 @@
+"""Bad arguments of the regression notebook's functions are refused by name."""
+
+import numpy as np
+import pytest
+from regression_cases import LAMS, draw, nb
+
+X_OK, Y_OK = draw(6, 2)
+FITS = {
+    "normal_equation": lambda X, y: nb.normal_equation(X, y),
+    "minimum_norm": lambda X, y: nb.minimum_norm(X, y),
+    "qr_least_squares": lambda X, y: nb.qr_least_squares(X, y),
+    "ridge_path": lambda X, y: nb.ridge_path(X, y, [1.0]),
+    "leave_one_out_mse": lambda X, y: nb.leave_one_out_mse(X, y, [1.0]),
+    "generalised_cv_mse": lambda X, y: nb.generalised_cv_mse(X, y, [1.0]),
+    "k_fold_mse": lambda X, y: nb.k_fold_mse(X, y, [1.0], 2, np.random.default_rng(0)),
+    "gradient_descent": lambda X, y: nb.gradient_descent(X, y),
+}
+BAD_X = {
+    "empty": np.empty((0, 2)),
+    "no columns": np.empty((6, 0)),
+    "one axis": np.ones(6),
+    "three axes": np.ones((6, 2, 1)),
+    "nan": np.where(X_OK == X_OK[3, 1], np.nan, X_OK),
+    "infinity": np.where(X_OK == X_OK[3, 1], np.inf, X_OK),
+    "minus infinity": np.where(X_OK == X_OK[3, 1], -np.inf, X_OK),
+    "too large to square": X_OK * 1e200,
+    "text": np.full((6, 2), "1"),
+    "complex": X_OK + 0j,
+    "objects": X_OK.astype(object),
+    "ragged": [[1.0, 2.0], [3.0]],
+    "none": None,
+}
+BAD_Y = {
+    "too short": Y_OK[:5],
+    "a column": Y_OK[:, None],
+    "nan": np.append(Y_OK[:5], np.nan),
+    "infinity": np.append(Y_OK[:5], np.inf),
+    "empty": [],
+    "scalar": 1.0,
+}
+BAD_LAM = [-1.0, -1e-300, np.nan, np.inf, "1", None, [1.0], True, 1j]
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("bad", BAD_X)
+def test_bad_X(fit, bad):
+    with pytest.raises(ValueError, match=r"^X: "):
+        FITS[fit](BAD_X[bad], Y_OK)
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("bad", BAD_Y)
+def test_bad_y(fit, bad):
+    with pytest.raises(ValueError, match=r"^y: "):
+        FITS[fit](X_OK, BAD_Y[bad])
+
+
+@pytest.mark.parametrize("lam", BAD_LAM)
+def test_bad_lam(lam):
+    with pytest.raises(ValueError, match=r"^lam: "):
+        nb.normal_equation(X_OK, Y_OK, lam)
+    with pytest.raises(ValueError, match=r"^lam: "):
+        nb.gradient_descent(X_OK, Y_OK, lam)
+
+
+@pytest.mark.parametrize(
+    "lams", [*[[1.0, lam] for lam in BAD_LAM if lam is not True], [], 1.0, [[1.0]]]
+)
+def test_bad_lams(lams):
+    for measure in [nb.ridge_path, nb.leave_one_out_mse, nb.generalised_cv_mse]:
+        with pytest.raises(ValueError, match=r"^lams: "):
+            measure(X_OK, Y_OK, lams)
+    with pytest.raises(ValueError, match=r"^lams: "):
+        nb.effective_dof(X_OK, lams)
+    with pytest.raises(ValueError, match=r"^lams: "):
+        nb.k_fold_mse(X_OK, Y_OK, lams, 2, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"^lams: "):
+        nb.bias_variance(X_OK, [1.0, 2.0], 1.0, lams)
+
+
+@pytest.mark.parametrize("k", [1, 0, -1, 7, 2.0, True, None])
+def test_bad_k(k):
+    with pytest.raises(ValueError, match=r"^k: "):
+        nb.k_fold_mse(X_OK, Y_OK, LAMS, k, np.random.default_rng(0))
+
+
+def test_other_bad_arguments():
+    for steps in [0, -1, 2.0, True, None]:
+        with pytest.raises(ValueError, match=r"^steps: "):
+            nb.gradient_descent(X_OK, Y_OK, steps=steps)
+    for step in [0, -1.0, np.nan, np.inf, "1"]:
+        with pytest.raises(ValueError, match=r"^step: "):
+            nb.gradient_descent(X_OK, Y_OK, step=step)
+    for n_train in [0, 6, -1, 2.0, True, None]:
+        with pytest.raises(ValueError, match=r"^n_train: "):
+            nb.split(6, n_train, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"^n: "):
+        nb.split(1, 1, np.random.default_rng(0))
+    for measure in [nb.leave_one_out_mse, nb.generalised_cv_mse]:
+        with pytest.raises(ValueError, match=r"^X: expected at least 2 rows"):
+            measure([[1.0]], [1.0], [1.0])
+    with pytest.raises(ValueError, match=r"^w: "):
+        nb.bias_variance(X_OK, [1.0], 1.0, [1.0])
+    with pytest.raises(ValueError, match=r"^noise: "):
+        nb.bias_variance(X_OK, [1.0, 2.0], -1.0, [1.0])
