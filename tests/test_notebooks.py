@@ -117,7 +117,9 @@ def test_what_a_reader_may_set_stands_near_the_top(path, notebook, code):
     assert not any(ways(code[i]))
     assert parameters(notebook) == PARAMETERS[path.parent.name]
     for line in source(code[i]).splitlines():
-        assert LINE.match(line), "a line is NAME = value  # what it is"
+        found = LINE.fullmatch(line)
+        assert found, "a line is NAME = value  # what it is"
+        assert found[3], "a line is NAME = value  # what it is"
 
 
 def test_every_parameter_that_names_data_of_the_reader_s_takes_the_verdict_from_findings(code):

@@ -162,6 +162,25 @@ def test_values_are_set_in_their_cell_and_nowhere_else(path):
 
 
 @pytest.mark.parametrize(
+    ("line", "new"),
+    [
+        ('MY_PHOTO = "mine.jpg"  # a photo', "MY_PHOTO = '/b.jpg'  # a photo"),
+        ('MY_PHOTO="mine.jpg"', "MY_PHOTO = '/b.jpg'"),
+        ('MY_PHOTO = "my # 1.jpg"  # a photo', None),
+        ("# MY_PHOTO = None  # a photo", "# MY_PHOTO = None  # a photo"),
+    ],
+)
+def test_a_value_that_the_reader_has_written_gives_way(line, new):
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": f"{line}\nK = 8"}
+    inject({"cells": [cell]}, {"MY_PHOTO": "/b.jpg"})
+    found = {}
+    exec(cell["source"], found)
+    assert found["K"] == 8
+    assert found.get("MY_PHOTO", "/b.jpg") == "/b.jpg"
+    assert new in (None, cell["source"].splitlines()[0])
+
+
+@pytest.mark.parametrize(
     ("values", "name"),
     [
         ({"MY_PHOTO": "/home/é/my holiday.v2.jpg"}, "my-holiday-v2"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from tools.notebooks import source, tags
 
 FILES = frozenset({"MY_TABLE", "MY_DIGIT", "MY_PHOTO", "MY_RATINGS"})
-LINE = re.compile(r"^(\w+) = (.+?)  # (.+)$")  # NAME = value  # what it is
+LINE = re.compile(r"(\w+) *= *(.+?)( +# .+)?")  # NAME = value  # what it is
 
 
 def parameters(notebook: dict) -> dict[str, str]:
@@ -21,7 +21,7 @@ def parameters(notebook: dict) -> dict[str, str]:
         if "parameters" in tags(cell)
         for line in source(cell).splitlines()
     ]
-    return {found[1]: found[2] for found in map(LINE.match, lines) if found}
+    return {found[1]: found[2] for found in map(LINE.fullmatch, lines) if found}
 
 
 def given(arguments: list[str], known: set[str]) -> dict[str, object]:
@@ -115,9 +115,9 @@ def inject(notebook: dict, values: dict[str, object]) -> None:
     for cell in notebook["cells"]:
         if "parameters" in tags(cell):
             lines = source(cell).split("\n")
-            for i, found in enumerate(map(LINE.match, lines)):
+            for i, found in enumerate(map(LINE.fullmatch, lines)):
                 if found and found[1] in values:
-                    lines[i] = f"{found[1]} = {values[found[1]]!r}  # {found[3]}"
+                    lines[i] = f"{found[1]} = {values[found[1]]!r}{found[3] or ''}"
             cell["source"] = "\n".join(lines)
 
 
