@@ -61,25 +61,26 @@ def _png(fig: plt.Figure, **options) -> bytes:
     return buffer.getvalue()
 
 
-# One tall picture holds all frames; the page shows a window of it. The handlers find their
-# neighbours without ids, and the first attribute keeps JupyterLab's shortcuts off its keys.
-PLAYER = """<div data-lm-suppress-shortcuts><img alt="{alt}" style="display:block;width:{w}px;
-max-width:100%;aspect-ratio:{w}/{h};object-fit:cover;object-position:0 0"
-src="data:image/png;base64,{frames}"><button type="button" onclick="
-const slider = this.nextElementSibling, turn = () =>
+# One tall picture holds all frames; the page shows a window of it, by two styles, as JupyterLab
+# keeps only the outer one until a notebook is trusted. "data-lm" keeps its shortcuts off the keys.
+PLAYER = """<div><div style="max-height:{h}px;overflow:hidden"><img alt="{alt}" style="
+display:block;width:{w}px;max-width:100%;aspect-ratio:{w}/{h};object-fit:cover;object-position:0 0"
+src="data:image/png;base64,{frames}"></div><button data-lm-suppress-shortcuts type="button"
+onclick="const slider = this.nextElementSibling, turn = () =>
 (slider.value = (+slider.value + 1) % (+slider.max + 1), slider.oninput());
 this.timer = this.timer ? clearInterval(this.timer) : setInterval(turn, 400);
 this.textContent = this.timer ? 'Pause' : 'Play'">Play</button>
-<input type="range" min="0" max="{last}" value="0" aria-label="Frame" oninput="
-this.parentNode.firstChild.style.objectPosition = `0 ${{100 * this.value / this.max}}%`"></div>"""
+<input data-lm-suppress-shortcuts type="range" min="0" max="{last}" value="0" aria-label="Frame"
+oninput="this.parentNode.querySelector('img').style.objectPosition =
+'0 ' + 100 * this.value / this.max + '%'"></div>"""
 
 
 def play(fig: plt.Figure, draw, n_frames: int, alt: str) -> None:
     """Show a moving picture with a button and a slider, and close the figure.
 
-    It stands still until its reader starts it, and needs no other file and no network. It does
-    what matplotlib's HTML player does in fewer lines than mending that one would take, which loads
-    icons from another host, names its parts by chance, and has no text alternative.
+    It stands still until its reader starts it, and needs no other file and no network: it does
+    what matplotlib's HTML player does, in fewer lines than it would take to mend that one, which
+    loads icons from another host, names its parts by chance, and has no text alternative.
 
     Parameters
     ----------

@@ -164,6 +164,8 @@ def test_a_moving_picture_can_be_read_and_worked_without_seeing_it(shown):
     assert page["button"]["type"] == "button"
     assert "Play" in page.texts
     assert page["input"]["aria-label"] == "Frame"
+    for tag in ("button", "input"):  # else JupyterLab takes the arrow keys and Enter for its own
+        assert "data-lm-suppress-shortcuts" in page[tag]
 
 
 def test_the_same_moving_picture_gives_the_same_bytes(shown):
