@@ -12,8 +12,7 @@ from PIL import Image
 
 from common.checks import integer, length
 
-# Okabe and Ito's palette (2008) for any kind of colour vision, in the order of use.
-COLOURS = {
+COLOURS = {  # Okabe and Ito's (2008), for any kind of colour vision, in the order of use
     "blue": "#0072B2",
     "vermilion": "#D55E00",
     "green": "#009E73",
