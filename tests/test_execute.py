@@ -116,6 +116,41 @@ def test_a_comment_makes_no_output_stale(path, stored):
     assert free.outputs == before
 
 
+DRAW = """from IPython.display import display
+display({"image/png": "iVBORw0="}, raw=True)"""
+
+
+def test_a_second_refresh_changes_no_byte_and_what_fails_is_left_alone(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "requirements.txt").touch()
+    paths = []
+    for name, measured in (("holds", 0.5), ("fails", 1.5)):
+        path, book = little_notebook(tmp_path / name, name, good(measured), DRAW, "evidence.show()")
+        book.cells[1].metadata["tags"] = ["preview"]
+        project.write(path, nbformat.writes(book) + "\n")
+        paths.append(path)
+    before = paths[1].read_bytes()
+    renewed = []
+    for name, value in {"NOTEBOOKS": paths, "ROOT": tmp_path}.items():
+        monkeypatch.setattr(execute, name, value)
+    monkeypatch.setattr(execute.readme, "renew", lambda: renewed.append(True))
+    said = []
+    for _ in range(2):
+        assert execute.refresh() == 1
+        out, error = capsys.readouterr()
+        said.append(out)
+        assert "FAILED fails/fails.ipynb: left as it was: " in error
+        assert paths[1].read_bytes() == before
+        assert not (tmp_path / "fails" / "preview.png").exists()
+        said.append(paths[0].read_bytes())
+    assert said[0] == "holds/holds.ipynb: refreshed\n"
+    assert said[2] == "holds/holds.ipynb: unchanged\n"
+    assert said[1] == said[3]
+    assert (tmp_path / "holds" / "preview.png").read_bytes() == b"\x89PNG\r"
+    assert renewed == [True, True]
+
+
 # Sections --------------------------------------------------------------------------------------
 
 PAGE = [
