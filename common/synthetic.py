@@ -1,9 +1,10 @@
 """Data drawn with its truth beside it: linear models, ratings of known rank, pen strokes."""
 
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
+
+from common.checks import POSITIVE, generator, integer, number
 
 POINTS = 24  # points along a pen stroke: closer together than the finest pen is wide
 PEN = (0.45, 2.0)  # narrowest and widest pen, as the standard deviation in pixels of its ink
@@ -42,8 +43,8 @@ def linear_data(n: int, d: int, noise: float, rng: np.random.Generator) -> Linea
         Examples (n ≥ 1) and features (d ≥ 1).
     noise : float
         Standard deviation σ ≥ 0 of the Gaussian noise in y.
-    rng : numpy.random.Generator
-        Source of all randomness.
+    rng : numpy.random.Generator or int
+        Source of all randomness, or the seed of a new one.
 
     Returns
     -------
@@ -53,25 +54,20 @@ def linear_data(n: int, d: int, noise: float, rng: np.random.Generator) -> Linea
     Raises
     ------
     ValueError
-        If a size is below 1 or `noise` is negative or not finite.
+        If a size is below 1, `noise` is negative or not finite, or `rng` is neither.
     """
-    _check_sizes(n=n, d=d)
-    _check_noise(noise)
+    n, d, rng = integer("n", n), integer("d", d), generator(rng)
+    noise = number("noise", noise, 0)
     w = rng.standard_normal(d)
     w /= np.linalg.norm(w)
     b = rng.standard_normal()
     X = rng.standard_normal((n, d))
     y = X @ w + b + noise * rng.standard_normal(n)
-    return LinearData(X, y, w, float(b), float(noise))
+    return LinearData(X, y, w, float(b), noise)
 
 
 def low_rank_ratings(
-    n_users: int,
-    n_items: int,
-    rank: int,
-    noise: float,
-    observed: float,
-    rng: np.random.Generator,
+    n_users: int, n_items: int, rank: int, noise: float, observed: float, rng: np.random.Generator
 ) -> Ratings:
     """Draw a ratings matrix of known rank, with noise, of which a part is observed.
 
@@ -88,8 +84,8 @@ def low_rank_ratings(
         Standard deviation ≥ 0 of the Gaussian noise, relative to the truth's.
     observed : float
         Share of all entries that is observed, above 0 and at most 1; at least one entry is.
-    rng : numpy.random.Generator
-        Source of all randomness.
+    rng : numpy.random.Generator or int
+        Source of all randomness, or the seed of a new one.
 
     Returns
     -------
@@ -102,34 +98,17 @@ def low_rank_ratings(
     ValueError
         If an argument is outside the range given above.
     """
-    _check_sizes(n_users=n_users, n_items=n_items, rank=rank)
-    _check_noise(noise)
-    if rank > min(n_users, n_items):
-        raise ValueError(f"rank: expected at most min(n_users, n_items), got {rank}")
-    if not isinstance(observed, Real) or not 0 < observed <= 1:
-        raise ValueError(f"observed: expected a share above 0 and at most 1, got {observed!r}")
+    n_users, n_items = integer("n_users", n_users), integer("n_items", n_items)
+    rank = integer("rank", rank, 1, min(n_users, n_items))
+    noise, observed = number("noise", noise, 0), number("observed", observed, POSITIVE, 1)
+    rng = generator(rng)
     truth = rng.standard_normal((n_users, rank)) @ rng.standard_normal((n_items, rank)).T
     if truth.size > 1:
         truth /= truth.std()
     noisy = truth + noise * rng.standard_normal(truth.shape)
     count = max(1, round(observed * truth.size))
     users, items = np.unravel_index(rng.choice(truth.size, count, replace=False), truth.shape)
-    return Ratings(users, items, noisy[users, items], noisy, truth, float(noise))
-
-
-def _is_whole(value) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _check_sizes(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if not _is_whole(size) or size < 1:
-            raise ValueError(f"{name}: expected an integer of at least 1, got {size!r}")
-
-
-def _check_noise(noise: float) -> None:
-    if not isinstance(noise, Real) or not 0 <= noise < np.inf:
-        raise ValueError(f"noise: expected a finite standard deviation of 0 or more, got {noise!r}")
+    return Ratings(users, items, noisy[users, items], noisy, truth, noise)
 
 
 def stroke_digits(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -144,8 +123,8 @@ def stroke_digits(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
     ----------
     n : int
         How many images, at least 1.
-    rng : numpy.random.Generator
-        Source of all randomness.
+    rng : numpy.random.Generator or int
+        Source of all randomness, or the seed of a new one.
 
     Returns
     -------
@@ -157,9 +136,9 @@ def stroke_digits(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
     Raises
     ------
     ValueError
-        If `n` is below 1 or no integer.
+        If `n` is below 1 or no integer, or `rng` is neither.
     """
-    _check_sizes(n=n)
+    n, rng = integer("n", n), generator(rng)
     labels = rng.choice(np.array([1, 7]), size=n)
     strokes, drawn = _strokes(labels == 1, rng)
     slant = rng.normal(np.where(labels == 1, 0.22, 0.25), np.where(labels == 1, 0.36, 0.25))
@@ -190,11 +169,8 @@ def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
     foot = point((-0.25, 0.25), 1)
     bar = left, (left + right) / 2 + normal_point((0, 0.08), (-0.03, 0.11)), right
     leg = right, (right + foot) / 2 + normal_point((0.05, 0.18), (0, 0.1)), foot
-    hook = (
-        left,
-        left + point((-0.05, 0.05), (0.05, 0.12)),
-        left + point((-0.14, 0.08), (0.08, 0.35)),
-    )
+    inside, end = point((-0.05, 0.05), (0.05, 0.12)), point((-0.14, 0.08), (0.08, 0.35))
+    hook = left, left + inside, left + end
     middle = (right + foot) / 2 + point((-0.12, 0.08), (-0.2, 0.2))
     arm = point((0.12, 0.4), 0) + normal_point((0, 0), (0, 0.08))
     cross = middle - arm, middle, middle + arm
@@ -206,8 +182,7 @@ def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
     arm = point((0.12, 0.35), 0) + normal_point((0, 0), (0, 0.03))
     serif = bottom - arm, bottom, bottom + arm * rng.uniform(0.6, 1.2, (n, 1))
 
-    # The fourth column is the probability of drawing the stroke: in a one, in a seven.
-    table = [
+    table = [  # of a one, of a seven, and the probability that it is drawn in each
         (stem, leg, 1, 1),
         (stem, bar, 0, 1),
         (flag, hook, 0.25, 0.45),
@@ -223,9 +198,13 @@ def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
 
 
 def _ink(strokes: np.ndarray, drawn: np.ndarray, pen: np.ndarray, black: np.ndarray) -> np.ndarray:
-    """Render strokes (n, 4, POINTS, 2) as images (n, 28, 28) uint8."""
+    """Render strokes (n, 4, POINTS, 2) as images (n, 28, 28) uint8.
+
+    Every point carries the ink of its share of the stroke's length, and none if not drawn. Its dab
+    is Gaussian, hence a product of one factor in x and one in y: the sum over all points of a digit
+    is a matrix product. Paper that is black already takes up no more.
+    """
     n = len(strokes)
-    # Every point carries the ink of its share of the stroke's length, and none if not drawn.
     points, used = strokes.reshape(n, -1, 2), np.repeat(drawn, POINTS, axis=1)
     low = np.where(used[..., None], points, np.inf).min(axis=1)
     high = np.where(used[..., None], points, -np.inf).max(axis=1)
@@ -234,17 +213,12 @@ def _ink(strokes: np.ndarray, drawn: np.ndarray, pen: np.ndarray, black: np.ndar
     length = np.linalg.norm(np.gradient(strokes, axis=2), axis=3) * drawn[:, :, None]
     length = length.reshape(n, -1, 1)
     points = strokes.reshape(n, -1, 2)
-    points = points - (points * length).sum(axis=1, keepdims=True) / length.sum(
-        axis=1, keepdims=True
-    )
-    points = (points + 13.5).astype(np.float32)
-    # A dab of ink is Gaussian, hence a product of one factor in x and one in y: the sum over all
-    # points of a digit is a matrix product.
+    centre = (points * length).sum(axis=1, keepdims=True) / length.sum(axis=1, keepdims=True)
+    points = (points - centre + 13.5).astype(np.float32)
     pen = pen[:, None, None].astype(np.float32)
     pixels = np.arange(28, dtype=np.float32)
     in_x, in_y = (np.exp(-(((pixels - points[..., [k]]) / pen) ** 2) / 2) for k in (0, 1))
     in_y *= (length / (np.sqrt(2 * np.pi) * pen)).astype(np.float32)
     ink = in_y.transpose(0, 2, 1) @ in_x
-    # Paper that is black already takes up no more.
     dark = 1 - np.exp(-((black[:, None, None].astype(np.float32) * ink) ** 1.5))
     return np.round(255 * dark).astype(np.uint8)
