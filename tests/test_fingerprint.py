@@ -42,7 +42,7 @@ def stamp(tmp_path):
     def stamped(cells=CELLS, **changed):
         for name, text in (FILES | changed).items():
             file = tmp_path / name
-            file.parent.mkdir(exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
         new = [nbformat.v4.new_code_cell(text) for text in cells]
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("prose"), *new])
@@ -85,6 +85,7 @@ def test_what_changes_no_output_makes_nothing_stale(stamp, change):
         {"common/deep.py": "import tqdm\nlow = 1\n"},
         {"lesson/ratings.csv": "user,item,stars\n"},
         {"lesson/more.npz": "more"},
+        {"lesson/films/all.npz": "more"},
     ],
     ids=lambda change: next(iter(change.items()))[0],
 )

@@ -48,8 +48,11 @@ def fingerprint(notebook: dict, folder: Path) -> str:
             waiting += imports(code)
     parts += [modules[file] for file in sorted(modules)]
     parts += pins(root, {name.split(".")[0] for name in imported})
-    data = [file for file in sorted(folder.iterdir()) if file.suffix in (".csv", ".npz")]
-    parts += [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in data]
+    data = [file for file in sorted(folder.rglob("*")) if file.suffix in (".csv", ".npz")]
+    parts += [
+        f"{file.relative_to(folder).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+        for file in data
+    ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
