@@ -35,11 +35,6 @@ def data_folders() -> list:
     return [ROOT / os.path.expanduser(f) for f in (os.environ.get("ML_DATA_DIR"), "data") if f]
 
 
-def data_folder():  # soon gone: data_folders()[0]
-    """Return the first of them."""
-    return data_folders()[0]
-
-
 def warn() -> None:
     """Print what is wrong for a notebook that is running; nothing if all is well.
 

@@ -26,7 +26,7 @@ NEEDED += ["tools/__init__.py", "tools/check.py", "tools/install.py"]
 LOGGER = """
 import json, os, sys, time
 log = os.environ["LOG"]
-what = {name: os.environ.get(name) for name in ("ME", "MY_PHOTO", "PYTHONIOENCODING")}
+what = {name: os.environ.get(name) for name in ("PIP_USER", "PYTHONIOENCODING")}
 def say(*words):
     with open(log, "a", encoding="utf-8") as file:
         file.write(json.dumps(words) + "\\n")
@@ -333,6 +333,13 @@ def test_uv_installs_the_rest_and_pip_where_uv_is_not_or_fails(machine, monkeypa
     assert machine.calls()[2:] == [["scipy"], ["scipy"]]
     monkeypatch.setenv("FAILS", "scipy")
     assert not install.install("scipy")
+
+
+def test_the_habit_of_installing_for_one_user_does_not_count(machine, project, monkeypatch):
+    monkeypatch.setenv("PIP_USER", "1")
+    install.install("numpy")
+    (what,) = [json.loads(line)[2] for line in project.log.read_text().splitlines()[:1]]
+    assert what["PIP_USER"] == "0"
 
 
 def test_an_extra_comes_beside_the_pinned_versions(machine):

@@ -72,7 +72,8 @@ def answers(address: str, seconds: float = 3, opener=urllib.request.urlopen) -> 
 def pip(*arguments: str) -> bool:
     """Install with pip; return whether that went well."""
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    return subprocess.run([*command, *arguments], check=False).returncode == 0
+    env = {**os.environ, "PIP_USER": "0"}  # into .venv, also where that is the user's habit
+    return subprocess.run([*command, *arguments], env=env, check=False).returncode == 0
 
 
 def install(*arguments: str) -> bool:
