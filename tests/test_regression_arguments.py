@@ -1,7 +1,9 @@
 """Bad arguments of the regression notebook's functions are refused by name."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from bad_arguments import AXES, BAD_RNG, GOOD_SEEDS, KINDS, REAL, cases, refuses, same
 from regression_cases import LAMS, draw, nb
 
 X_OK, Y_OK = draw(6, 2)
@@ -103,3 +105,79 @@ def test_other_bad_arguments():
         nb.bias_variance(X_OK, [1.0], 1.0, [1.0])
     with pytest.raises(ValueError, match=r"^noise: "):
         nb.bias_variance(X_OK, [1.0, 2.0], -1.0, [1.0])
+
+
+# Kinds, the same for every function -------------------------------------------------------------
+
+X = np.array([[1, 2], [3, 5], [8, 1], [2, 2], [5, 7], [4, 9]])
+Y, W, L = np.array([1, 3, 2, 5, 4, 4]), np.array([1, 2]), np.array([1, 10, 100])
+ARRAYS = {
+    "normal_equation": (nb.normal_equation, {"X": X, "y": Y}, "Xy"),
+    "minimum_norm": (nb.minimum_norm, {"X": X, "y": Y}, "Xy"),
+    "qr_least_squares": (nb.qr_least_squares, {"X": X, "y": Y}, "Xy"),
+    "gradient_descent": (nb.gradient_descent, {"X": X, "y": Y}, "Xy"),
+    "ridge_path": (nb.ridge_path, {"X": X, "y": Y, "lams": L}, ["X", "y", "lams"]),
+    "effective_dof": (nb.effective_dof, {"X": X, "lams": L}, ["X", "lams"]),
+    "leave_one_out_mse": (nb.leave_one_out_mse, {"X": X, "y": Y, "lams": L}, ["X", "y", "lams"]),
+    "generalised_cv_mse": (nb.generalised_cv_mse, {"X": X, "y": Y, "lams": L}, ["X", "y", "lams"]),
+    "k_fold_mse": (
+        nb.k_fold_mse,
+        {"X": X, "y": Y, "lams": L, "k": 3, "rng": 0},
+        ["X", "y", "lams"],
+    ),
+    "bias_variance": (
+        nb.bias_variance,
+        {"X": X, "w": W, "noise": 1, "lams": L},
+        ["X", "w", "lams"],
+    ),
+}
+RANDOM = {
+    "split": lambda rng: nb.split(6, 3, rng),
+    "k_fold_mse": lambda rng: nb.k_fold_mse(X, Y, L, 3, rng),
+}
+
+
+@cases(ARRAYS, KINDS | AXES | REAL)
+def test_every_kind_of_bad_array_is_named_with_the_way_out(function, good, name, kind):
+    bad, message = kind(good[name])
+    refuses(name, lambda: function(**good | {name: bad}), message)
+
+
+@pytest.mark.parametrize("label", ARRAYS)
+def test_lists_tables_and_columns_of_numbers_do_as_arrays(label):
+    function, good, _ = ARRAYS[label]
+    arrays = {name: value for name, value in good.items() if isinstance(value, np.ndarray)}
+    frames = {n: pd.DataFrame(v) if v.ndim == 2 else pd.Series(v) for n, v in arrays.items()}
+    lists = {name: value.tolist() for name, value in arrays.items()}
+    assert same(function(**good | lists), function(**good))
+    assert same(function(**good | frames), function(**good))
+
+
+@pytest.mark.parametrize("label", [label for label in ARRAYS if "y" in ARRAYS[label][1]])
+def test_a_column_or_a_wrong_length_of_y_says_the_way_or_both(label):
+    function, good, _ = ARRAYS[label]
+    refuses("y", lambda: function(**good | {"y": Y[:, None]}), "use .ravel()")
+    refuses("y", lambda: function(**good | {"y": Y[:5]}), "6 values, as many as rows of X, got 5")
+
+
+def test_a_wrong_number_of_weights_says_both():
+    refuses("w", lambda: nb.bias_variance(X, [1], 1, L), "2 values, as many as columns", "got 1")
+
+
+@pytest.mark.parametrize("function", RANDOM)
+@pytest.mark.parametrize("rng", BAD_RNG)
+def test_what_is_no_generator_is_refused(function, rng):
+    refuses("rng", lambda: RANDOM[function](rng))
+
+
+@pytest.mark.parametrize("function", RANDOM)
+@pytest.mark.parametrize("seed", GOOD_SEEDS)
+def test_a_seed_does_as_its_generator(function, seed):
+    assert same(RANDOM[function](seed), RANDOM[function](np.random.default_rng(3)))
+
+
+def test_integers_of_numpy_do_as_ints():
+    for k in (np.int64(3), np.uint8(3), np.array(3)):
+        assert same(nb.k_fold_mse(X, Y, L, k, 0), nb.k_fold_mse(X, Y, L, 3, 0))
+        assert same(nb.split(np.int8(6), k, 0), nb.split(6, 3, 0))
+        assert same(nb.gradient_descent(X, Y, steps=k), nb.gradient_descent(X, Y, steps=3))
