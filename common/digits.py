@@ -2,24 +2,25 @@
 
 import hashlib
 import os
-import shutil
-import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+from urllib.request import build_opener
 
 import numpy as np
 
-from common.environment import data_folder
+from common.checks import integer
+from common.environment import data_folders
 from common.synthetic import stroke_digits
 
-TIMEOUT = 10  # seconds without a byte before a download is given up
-
-# MD5 of the four files of MNIST (Y. LeCun, C. Cortes, C. Burges), uncompressed, computed from
-# archives that pass the checksums in torchvision.datasets.MNIST.
-MNIST_MD5 = {
+MIRRORS = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"]
+TIMEOUT = 10  # seconds without a byte before a mirror is given up
+PATIENCE = 180  # seconds for the whole download: 12 MB in four files
+LARGEST = 50_000_000  # bytes that are read, and unpacked, at most: the largest file has 47 MB
+MNIST_MD5 = {  # of the four files by Y. LeCun, C. Cortes, C. Burges, uncompressed
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
@@ -41,9 +42,11 @@ class Digits(NamedTuple):
 def mnist_pair(digits: tuple[int, int] = (1, 7), source: str = "auto") -> Digits:
     """Load two digits of MNIST, or the embedded stroke digits where MNIST cannot be had.
 
-    The files are looked for in ``$ML_DATA_DIR``, or in ``data/`` beside the notebooks' folders,
-    laid out as `torchvision.datasets.MNIST` lays them out. Where they are complete no network is
-    touched; otherwise they are downloaded, checked, and moved into place whole.
+    The files are looked for in ``MNIST/raw`` in ``$ML_DATA_DIR`` and in ``data/`` beside the
+    notebooks' folders, as `torchvision.datasets.MNIST` lays them out, compressed or not. Where all
+    four are found no network is touched. Otherwise those missing are downloaded, checked, and moved
+    whole to the first place that is free. A file with one of their names and another content (of
+    Fashion-MNIST, say) stays as it is, and the note names it.
 
     Parameters
     ----------
@@ -62,146 +65,97 @@ def mnist_pair(digits: tuple[int, int] = (1, 7), source: str = "auto") -> Digits
     ValueError
         If `digits` or `source` is not one of the above.
     RuntimeError
-        If MNIST was asked for by name and cannot be had; names the folder and how to fill it.
+        If MNIST was asked for by name and cannot be had; says why, and how to fill which folder.
 
     Notes
     -----
     MNIST: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits",
     CC BY-SA 3.0.
     """
-    pair = isinstance(digits, tuple | list | np.ndarray) and len(digits) == 2
-    if (
-        not pair
-        or not all(isinstance(d, int | np.integer) and 0 <= d <= 9 for d in digits)
-        or digits[0] == digits[1]
-    ):
-        raise ValueError(f"digits: expected two different integers from 0 to 9, got {digits!r}")
+    listed = isinstance(digits, tuple | list) or getattr(digits, "ndim", 0) == 1
+    pair = {integer("digits", digit, 0, 9) for digit in digits} if listed else ()
+    if len(pair) != 2 or len(digits) != 2:
+        raise ValueError(f"digits: expected two different integers from 0 to 9, got {digits!r:.60}")
     if source not in ("auto", "mnist", "strokes"):
-        raise ValueError(f'source: expected "auto", "mnist" or "strokes", got {source!r}')
-    drawable = set(digits) == {1, 7}
-    if source == "strokes" and not drawable:
-        raise ValueError(f"digits: the stroke digits are ones and sevens only, got {digits!r}")
+        raise ValueError(f'source: expected "auto", "mnist" or "strokes", got {source!r:.60}')
+    if source == "strokes" and pair != {1, 7}:
+        raise ValueError(f"digits: the stroke digits are ones and sevens only, got {digits!r:.60}")
+    note = "Digits: embedded pen strokes, drawn here"
     if source != "strokes":
-        folder = data_folder()
         try:
-            return _read_mnist(folder, digits)
-        except (OSError, RuntimeError) as error:  # no network, time-out, full or read-only disk
-            reason = _in_a_line(error)
-            if source == "mnist" or not drawable:
+            return _mnist([*pair])
+        except Exception as error:  # whatever goes wrong: on the network, on the disk, in memory
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            if source == "mnist" or pair != {1, 7}:
                 raise RuntimeError(
-                    f"MNIST is not in {folder} and could not be downloaded ({reason}). Put its "
-                    f"four files, uncompressed, into {folder / 'MNIST' / 'raw'}, or set "
+                    f"MNIST is not in {data_folders()[0]} and could not be downloaded ({reason}). "
+                    f"Put its four files into {data_folders()[0] / 'MNIST' / 'raw'}, or set "
                     "ML_DATA_DIR to a folder that holds MNIST/raw, or connect to the network."
                 ) from error
-    note = "Digits: embedded pen strokes, drawn here"
-    if source == "auto":
-        note += " because MNIST is neither on this machine nor could it be fetched"
-    # The two sizes are those of MNIST's ones and sevens; the seeds keep the parts apart.
-    train = stroke_digits(13_007, np.random.default_rng(1))
-    test = stroke_digits(2_163, np.random.default_rng(7))
+            note += f" because MNIST is neither on this machine nor could it be fetched ({reason})"
+    train = stroke_digits(13_007, np.random.default_rng(1))  # as many as MNIST has ones and sevens
+    test = stroke_digits(2_163, np.random.default_rng(7))  # another seed keeps the parts apart
     return Digits(*train, *test, "strokes", note + ".")
 
 
-def _read_mnist(folder: Path, digits: tuple[int, int]) -> Digits:
-    raw = folder / "MNIST" / "raw"
+def _mnist(pair: list[int]) -> Digits:
+    places = [folder / "MNIST" / "raw" for folder in data_folders()]
+    found, foreign, reasons = {}, [], []
     for name in MNIST_MD5:
-        # Asked twice, as another process may just have put a whole file there.
-        if (raw / name).exists() and not _is_intact(raw / name) and not _is_intact(raw / name):
-            print(f"{raw / name} is damaged: removed, to be downloaded again.")
-            (raw / name).unlink(missing_ok=True)
-    if not all(_is_intact(raw / name) for name in MNIST_MD5):
-        _download_mnist(folder)
-    parts = []
-    for train in (True, False):
-        part = _torchvision_datasets().MNIST(folder, train=train, download=False)
-        keep = np.isin(part.targets.numpy(), digits)
-        parts += [part.data.numpy()[keep], part.targets.numpy()[keep]]
-    return Digits(*parts, "mnist", "Digits: MNIST, 28 × 28 pixels, handwritten.")
+        for path in [place / f"{name}{end}" for place in places for end in ("", ".gz")]:
+            with suppress(OSError, ValueError, zlib.error):
+                found[name] = _checked(name, path.read_bytes())
+                break
+            foreign += [path] if os.path.lexists(path) else []
+    missing = [name for name in MNIST_MD5 if name not in found]
+    thread = threading.Thread(target=_download, args=(missing, found, reasons), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    reasons += [f"not all was sent within {PATIENCE} seconds"] * thread.is_alive()
+    notes = ["Digits: MNIST, 28 × 28 pixels, handwritten"]
+    notes += [f"not MNIST's, and left as it is: {path}" for path in foreign]
+    if len(found) < len(MNIST_MD5):
+        raise ConnectionError("; ".join(reasons + notes[1:]))
+    for name in missing:
+        _keep(name, found[name], [p for p in places if p not in {path.parent for path in foreign}])
+    parts, files = [], [np.frombuffer(found[name], np.uint8) for name in MNIST_MD5]
+    for images, labels in (files[:2], files[2:]):
+        keep = np.isin(labels[8:], pair)
+        parts += [images[16:].reshape(-1, 28, 28)[keep], labels[8:][keep].astype(np.int64)]
+    return Digits(*parts, "mnist", "; ".join(notes) + ".")
 
 
-def _is_intact(path: Path) -> bool:
-    return _has_md5(path, MNIST_MD5[path.name])
+def _checked(name: str, data: bytes) -> bytes:
+    """Return the file's content, uncompressed; ValueError or zlib.error if it is not MNIST's."""
+    data = zlib.decompressobj(31).decompress(data, LARGEST) if data[:2] == b"\x1f\x8b" else data
+    if hashlib.md5(data, usedforsecurity=False).hexdigest() != MNIST_MD5[name]:
+        raise ValueError(f"{name} has a wrong checksum")
+    return data
 
 
-def _download_mnist(folder: Path) -> None:
-    datasets = _torchvision_datasets()
-    raw = folder / "MNIST" / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    with _own_folder(folder) as own:
-        _first_mirror_that_answers(datasets, own)
-        for name, md5 in MNIST_MD5.items():
-            _keep(Path(own) / "MNIST" / "raw" / name, raw / name, md5)
+def _download(missing: list[str], found: dict[str, bytes], reasons: list[str]) -> None:
+    """Add the missing files to those found, or to the reasons why a mirror did not send them.
 
-
-def _first_mirror_that_answers(datasets, folder: str) -> None:
-    # torchvision goes on to its next mirror after an URLError, but not after a time-out.
-    for mirror in datasets.MNIST.mirrors:
-        # The name of the class is the name of the folder that torchvision fills.
-        one_mirror = type("MNIST", (datasets.MNIST,), {"mirrors": [mirror]})
-        try:
-            one_mirror(folder, download=True)
-            return
-        except (OSError, RuntimeError) as error:
-            shutil.rmtree(Path(folder) / "MNIST", ignore_errors=True)
-            failure = error
-    raise failure
-
-
-def _torchvision_datasets():
-    """Import `torchvision.datasets`, lazily: torch takes seconds to load."""
-    try:
-        import torchvision.datasets
-    except RuntimeError:
-        # The package index has torchvision built for CUDA. Beside a CPU-only torch its compiled
-        # operators do not load, and the import fails because nobody declared these two. Nothing
-        # here calls them, so a bare declaration is enough.
-        import torch
-
-        for schema in (
-            "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-            "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-        ):
-            torch.library.define(
-                f"torchvision::{schema.split('(')[0]}", schema[schema.index("(") :]
-            )
-        import torchvision.datasets
-    return torchvision.datasets
-
-
-def _in_a_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
-def _has_md5(path: Path, md5: str) -> bool:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "md5").hexdigest() == md5
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-@contextmanager
-def _own_folder(folder: Path) -> Iterator[str]:
-    """Make a folder inside `folder` for downloads, which time out meanwhile.
-
-    Every process downloads into a folder of its own and then renames whole, checked files:
-    nobody ever reads half a file, and two that download at once end with the same bytes.
+    To be run in a thread that can be left behind: no time-out of a socket ends the wait for a name
+    server, or for a mirror that sends a byte now and then.
     """
-    before = socket.getdefaulttimeout()
-    with tempfile.TemporaryDirectory(dir=folder) as own:
-        socket.setdefaulttimeout(TIMEOUT)
+    for mirror in MIRRORS:
         try:
-            yield own
-        finally:
-            socket.setdefaulttimeout(before)
+            for name in missing:  # a new opener knows the proxies of this moment
+                with build_opener().open(f"{mirror}{name}.gz", timeout=TIMEOUT) as answer:
+                    found[name] = _checked(name, answer.read(LARGEST))
+            return
+        except Exception as error:
+            reasons.append(f"{mirror}: {type(error).__name__}: {error}")
 
 
-def _keep(new: Path, place: Path, md5: str) -> None:
-    """Move a downloaded file to its place, if it is what was to be downloaded."""
-    if not _has_md5(new, md5):
-        raise RuntimeError(f"the downloaded {new.name} has a wrong checksum")
-    try:
-        os.replace(new, place)
-    except PermissionError:  # Windows: another process has just put it there and reads it
-        if not _has_md5(place, md5):
-            raise
+def _keep(name: str, data: bytes, places: list[Path]) -> None:
+    """Move a file whole into the first place that takes it; where there is none, do without."""
+    for place in places:
+        with suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=place) as own:
+                (Path(own) / name).write_bytes(data)
+                if not os.path.lexists(place / name):  # else it is of a process beside this one
+                    os.replace(Path(own) / name, place / name)
+            return

@@ -163,8 +163,7 @@ def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
     def normal_point(x, y):  # here a pair is a mean and a standard deviation
         return np.stack([rng.normal(*x, n), rng.normal(*y, n)], axis=1)
 
-    # The seven.
-    right = point((0.13, 0.5), (-0.08, 0.08))
+    right = point((0.13, 0.5), (-0.08, 0.08))  # of a seven, up to its cross
     left = point(-right[:, 0], (-0.05, 0.3))
     foot = point((-0.25, 0.25), 1)
     bar = left, (left + right) / 2 + normal_point((0, 0.08), (-0.03, 0.11)), right
@@ -175,8 +174,7 @@ def _strokes(one: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.
     arm = point((0.12, 0.4), 0) + normal_point((0, 0), (0, 0.08))
     cross = middle - arm, middle, middle + arm
 
-    # The one.
-    top, bottom = point(0, 0), point(0, 1)
+    top, bottom = point(0, 0), point(0, 1)  # of a one, up to its serif
     stem = top, point(0, (0.3, 0.7)) + normal_point((0, 0.09), (0, 0)), bottom
     flag = top, top + point((-0.15, -0.05), (0.03, 0.12)), top + point((-0.35, -0.1), (0.1, 0.35))
     arm = point((0.12, 0.35), 0) + normal_point((0, 0), (0, 0.03))
