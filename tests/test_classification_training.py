@@ -1,9 +1,7 @@
 """Images and the training loop: augmentation, devices, progress and repeatability."""
 
-import builtins
 import math
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -175,13 +173,6 @@ def test_a_trained_model_comes_home(monkeypatch, strokes):
     assert places == ["cpu", "home"]
 
 
-@pytest.mark.parametrize("asks", [True, False])
-def test_who_may_be_asked_for_input_watches(monkeypatch, asks):
-    shell = SimpleNamespace(get_parent=lambda: {"content": {"allow_stdin": asks}})
-    monkeypatch.setattr(builtins, "get_ipython", lambda: shell, raising=False)
-    assert nb.someone_watches() is asks
-
-
 def test_a_progress_bar_stands_around_the_epochs_if_it_is_asked_for(capsys, strokes):
     train, _ = parts(strokes)
     options = {"epochs": 2, "lr": 0.1}
@@ -191,14 +182,6 @@ def test_a_progress_bar_stands_around_the_epochs_if_it_is_asked_for(capsys, stro
     history = nb.fit(nb.linear(), nb.logistic_loss, train, generator(), bar=bar, **options)
     assert len(history) == 2
     assert "2/2" in capsys.readouterr().err
-
-
-def test_without_a_notebook_a_terminal_counts_as_people(monkeypatch):
-    monkeypatch.delattr(builtins, "get_ipython", raising=False)
-    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: True))
-    assert nb.someone_watches()
-    monkeypatch.setattr("sys.stderr", None)
-    assert not nb.someone_watches()
 
 
 def test_one_example_can_be_fitted(strokes):

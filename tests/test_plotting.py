@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -209,3 +210,21 @@ def test_a_moving_picture_is_light(shown):
     with pytest.raises(ValueError, match=r"draw: expected at most 300 kB of frames, got \d{3,} kB"):
         plotting.play(fig, lambda i: fig.figimage(rng.random((216, 360))), 6, "Noise.")
     assert not shown
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_who_may_be_asked_for_input_watches(monkeypatch, asks):
+    shell = SimpleNamespace(get_parent=lambda: {"content": {"allow_stdin": asks}})
+    monkeypatch.setattr(plotting, "get_ipython", lambda: shell)
+    assert plotting.someone_watches() is asks
+    shell.get_parent = dict  # before the first message
+    assert not plotting.someone_watches()
+
+
+@pytest.mark.parametrize("shell", [None, SimpleNamespace()])
+def test_without_a_notebook_a_terminal_counts_as_people(monkeypatch, shell):
+    monkeypatch.setattr(plotting, "get_ipython", lambda: shell)
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: True))
+    assert plotting.someone_watches()
+    monkeypatch.setattr("sys.stderr", None)
+    assert not plotting.someone_watches()
