@@ -4,10 +4,10 @@ import base64
 import html
 import io
 import sys
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from cycler import cycler
 from IPython import get_ipython
 from IPython.display import display
 from PIL import Image
@@ -28,15 +28,7 @@ COLOURS = {  # Okabe and Ito's (2008), for any kind of colour vision, in the ord
 
 def use_style() -> None:
     """Set matplotlib's defaults for the collection; call it once, before the first figure."""
-    cycle = cycler(color=list(COLOURS.values())[:6], marker=["o", "s", "^", "D", "v", "P"])
-    plt.rc("figure", figsize=(8, 3.6), dpi=100, facecolor="white")
-    plt.rc("figure.constrained_layout", use=True)
-    plt.rc("axes", grid=True, axisbelow=True, titlesize="medium", titlelocation="left")
-    plt.rc("axes", prop_cycle=cycle)
-    plt.rc("axes.spines", top=False, right=False)
-    plt.rc("grid", color="#E4E4E4", linewidth=0.6)
-    plt.rc("lines", linewidth=1.8, markersize=4.5)
-    plt.rcParams.update({"legend.frameon": False, "font.size": 10, "image.cmap": "gray"})
+    plt.style.use(Path(__file__).with_name("figures.mplstyle"))
 
 
 def someone_watches() -> bool:

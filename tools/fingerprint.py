@@ -18,7 +18,7 @@ def fingerprint(notebook: dict, folder: Path) -> str:
     """Digest all that decides on a notebook's outputs, and nothing else.
 
     That is the code of the notebook and of the modules of common/ that it imports, the pinned
-    versions of the packages that these import, and the data files beside the notebook. Comments,
+    versions of the packages that these import, the data files beside the notebook, and the look of its figures. Comments,
     docstrings and formatting change no output, so they do not count.
 
     Parameters
@@ -49,8 +49,9 @@ def fingerprint(notebook: dict, folder: Path) -> str:
     parts += [modules[file] for file in sorted(modules)]
     parts += pins(root, {name.split(".")[0] for name in imported})
     data = [file for file in sorted(folder.rglob("*")) if file.suffix in (".csv", ".npz")]
+    data += sorted((root / "common").glob("*.mplstyle"))
     parts += [
-        f"{file.relative_to(folder).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+        f"{file.relative_to(root).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}"
         for file in data
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
