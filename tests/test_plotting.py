@@ -233,5 +233,5 @@ def test_without_a_notebook_a_terminal_counts_as_people(monkeypatch, shell):
 def test_lines_take_the_colours_in_their_order_each_with_its_marker():
     plotting.use_style()
     cycle = list(plt.rcParams["axes.prop_cycle"])
-    assert [f"#{look['color']}" for look in cycle] == list(plotting.COLOURS.values())[:6]
+    assert [look["color"] for look in cycle] == list(plotting.COLOURS.values())[:6]
     assert len({look["marker"] for look in cycle}) == 6

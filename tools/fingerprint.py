@@ -18,8 +18,8 @@ def fingerprint(notebook: dict, folder: Path) -> str:
     """Digest all that decides on a notebook's outputs, and nothing else.
 
     That is the code of the notebook and of the modules of common/ that it imports, the pinned
-    versions of the packages that these import, the data files beside the notebook, and the look of its figures. Comments,
-    docstrings and formatting change no output, so they do not count.
+    versions of the packages that these import, the data files beside the notebook, and the style
+    of its figures. Comments, docstrings and formatting change no output, so they do not count.
 
     Parameters
     ----------
