@@ -3,9 +3,9 @@
 import functools
 import io
 import os
-import warnings
 from contextlib import suppress
 from pathlib import Path
+from warnings import catch_warnings
 
 import numpy as np
 from matplotlib.cbook import get_sample_data
@@ -48,8 +48,8 @@ def photo(path: str | os.PathLike | None = None) -> np.ndarray:
         raise FileNotFoundError(f"path: there is no file {path}")
     if not path.is_file() or path.stat().st_size == 0:
         raise ValueError(f"path: {path} {'is empty' if path.is_file() else 'is a folder, no file'}")
-    try:  # Pillow warns of broken metadata, which we do without, and of sizes, which we limit
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+    try:  # Pillow warns of what we do without; opened by name, it turns some TIFF files wrongly
+        with catch_warnings(action="ignore"), path.open("rb") as file, Image.open(file) as image:
             pixels = image.width * image.height
             if 0 < pixels <= MAX_PIXELS:
                 return _to_rgb(image)
