@@ -12,7 +12,7 @@ from IPython import get_ipython
 from IPython.display import display
 from PIL import Image
 
-from common.checks import integer, length
+from common.checks import integer
 
 COLOURS = {  # Okabe and Ito's (2008), for any kind of colour vision, in the order of use
     "blue": "#0072B2",
@@ -160,34 +160,3 @@ def power_law(ax: plt.Axes, x: np.ndarray, y: np.ndarray, label: str, **style) -
     ends = np.array([np.min(x), np.max(x)], dtype=float)
     ax.loglog(ends, np.exp(intercept) * ends**slope, "-", marker="", color=points.get_color())
     return float(slope)
-
-
-def show_images(images, titles, alt: str, columns: int = 8, size: float = 1.2) -> None:
-    """Show images in a grid, each under its title.
-
-    Parameters
-    ----------
-    images : sequence of ndarray, each (h, w) grey or (h, w, 3) RGB, uint8 or float in 0 to 1
-        At least one image; grey ones are drawn from black (0) to white (their maximum).
-    titles : sequence of str
-        One for each image.
-    alt : str
-        The figure's text alternative.
-    columns : int
-        Images in a row.
-    size : float
-        Width and height of a cell in inches.
-    """
-    if len(images) == 0:
-        raise ValueError("images: expected at least one, got none")
-    length("titles", titles, len(images), "images")
-    rows = -(-len(images) // columns)
-    columns = min(columns, len(images))
-    figsize = (size * columns, (size + 0.25) * rows)
-    fig, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False)
-    for ax in axes.flat:
-        ax.axis("off")
-    for ax, image, title in zip(axes.flat, images, titles, strict=False):
-        ax.imshow(image, cmap="gray", vmin=0)
-        ax.set_title(title, fontsize=8, loc="center")
-    show(fig, alt)

@@ -60,25 +60,6 @@ def test_label_line_writes_at_the_lines_end_in_its_colour():
     plt.close(fig)
 
 
-@pytest.mark.parametrize("count", [1, 3, 8, 9])
-def test_show_images_draws_each_one_under_its_title(shown, monkeypatch, count):
-    figures = []
-    monkeypatch.setattr(plotting, "show", lambda fig, alt: figures.append(fig))
-    images = [np.full((4, 4), i) for i in range(count)]
-    plotting.show_images(images, [f"image {i}" for i in range(count)], "Grey squares.")
-    drawn = [ax for ax in figures[0].axes if ax.images]
-    assert [ax.get_title() for ax in drawn] == [f"image {i}" for i in range(count)]
-    plt.close(figures[0])
-
-
-def test_images_without_a_title_each_are_refused():
-    with pytest.raises(ValueError, match="images: expected at least one, got none"):
-        plotting.show_images([], [], "None.")
-    for titles in (["one"], ["one", "two", "three"]):
-        with pytest.raises(ValueError, match=f"titles: expected 2 .*images, got {len(titles)}"):
-            plotting.show_images([np.ones((2, 2))] * 2, titles, "None.")
-
-
 def test_the_style_is_the_same_however_often_it_is_set():
     before = dict(plt.rcParams)
     plotting.use_style()
