@@ -111,7 +111,7 @@ def _mnist(pair: list[int]) -> Digits:
     thread = threading.Thread(target=_download, args=(missing, found, reasons), daemon=True)
     thread.start()
     thread.join(PATIENCE)
-    reasons += [f"not all was sent within {PATIENCE} seconds"] * thread.is_alive()
+    reasons += [f"TimeoutError: not all was sent within {PATIENCE} seconds"] * thread.is_alive()
     notes = ["Digits: MNIST, 28 × 28 pixels, handwritten"]
     notes += [f"not MNIST's, and left as it is: {path}" for path in foreign]
     if len(found) < len(MNIST_MD5):

@@ -103,8 +103,7 @@ def low_rank_ratings(
     noise, observed = number("noise", noise, 0), number("observed", observed, POSITIVE, 1)
     rng = generator(rng)
     truth = rng.standard_normal((n_users, rank)) @ rng.standard_normal((n_items, rank)).T
-    if truth.size > 1:
-        truth /= truth.std()
+    truth /= truth.std() if truth.size > 1 else 1
     noisy = truth + noise * rng.standard_normal(truth.shape)
     count = max(1, round(observed * truth.size))
     users, items = np.unravel_index(rng.choice(truth.size, count, replace=False), truth.shape)

@@ -302,7 +302,7 @@ def test_a_trickle_is_given_up_and_the_note_says_so(folders, few, monkeypatch, h
         over.set()
         thread.join()
     assert pair.source == "strokes"
-    assert "not all was sent within 0.5 seconds" in pair.note
+    assert "TimeoutError: not all was sent within 0.5 seconds" in pair.note
 
 
 def test_time_out_is_at_most_ten_seconds_without_data():
