@@ -1,26 +1,21 @@
 """Ratings: the films that ship with the project, or a table of the reader's own."""
 
 import csv
-import http.client
-import io
-import math
-import os
 import re
-import urllib.request
 import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from common.digits import _has_md5, _in_a_line, _keep, _own_folder
-from common.environment import data_folder
+from common.environment import ROOT
+from common.lines import bad, layout, read
 
-MOVIELENS_URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
-MOVIELENS_MD5 = "0e33842e24a9c977be4e0107933c0723"  # GroupLens gives it in ml-100k.zip.md5
-MOVIELENS_BYTES = 20_000_000  # several times the archive: more is not it, and is not waited for
+SHIPPED = ROOT / "recommender-system" / "ml-latest-small" / "ratings.npz"
+PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "lzma"}
+MOVIELENS = ("u.data", "u.item"), ("ratings.dat", "movies.dat"), ("ratings.csv", "movies.csv")
 
 
 class NamedRatings(NamedTuple):
@@ -29,6 +24,7 @@ class NamedRatings(NamedTuple):
     users: np.ndarray
     items: np.ndarray
     ratings: np.ndarray
+    times: np.ndarray | None  # (N,) int64, seconds since 1970 unless the table counts otherwise
     user_names: np.ndarray  # (n,) str
     item_names: np.ndarray  # (m,) str
 
@@ -38,223 +34,100 @@ class NamedRatings(NamedTuple):
         return len(self.user_names), len(self.item_names)
 
 
-def movielens_100k(
-    path: str | os.PathLike | None = None,
-    *,
-    columns: tuple[str | int, str | int, str | int] | None = None,
-    download: bool = True,
-    required: bool = True,
-) -> NamedRatings | None:
-    """Load MovieLens 100K, 100,000 ratings of films from 1 to 5, or ratings of your own.
-
-    The archive ``ml-100k.zip`` is looked for in ``$ML_DATA_DIR``, or in ``data/`` beside the
-    notebooks' folders. If it is not there it is downloaded, checked, and moved into place whole.
+def ratings(path=None, *, columns=None, duplicates="error", encoding="utf-8-sig") -> NamedRatings:
+    """Load the real ratings that ship with the project, or a table of your own.
 
     Parameters
     ----------
-    path : str or path-like, optional
-        Your own ratings instead, as UTF-8 text with a line for each: user, item, rating,
-        separated by comma, semicolon, tab or |. Users and items are named as you like. A first
-        line that names the columns is recognised. Or an archive laid out like MovieLens'.
-    columns : tuple of three str or int, optional
-        Which columns of your text hold user, item and rating, by their names in its first line or
-        by their positions from 0. By default those so named, or else the first three.
-    download : bool
-        Whether the network may be used.
-    required : bool
-        If False, return None where MovieLens cannot be had, without a word.
+    path : str, path-like or DataFrame, optional
+        Your table: a line for each rating, its cells separated by comma, semicolon, tab, |, ::
+        or spaces; packed (gz, bz2, xz, zip) or not; or an archive of MovieLens. A quoted cell
+        ends in its line; commas may be decimal where they do not separate. By default
+        ml-latest-small: 100,836 ratings of 9,724 films by 610 people, its licence beside it.
+    columns : tuple of three or four, str or int, optional
+        Which columns hold user, item, rating and perhaps time: their titles, or positions from 0.
+        By default those with usual titles, or else the first three or four of as many.
+    duplicates : {"error", "last", "mean"}
+        What becomes of several ratings of an item by a user; the last one gives the time.
+    encoding : str
+        How the text is written, "latin-1" or "utf-16" for instance.
 
     Returns
     -------
     NamedRatings
-        users and items (N,) int64, ratings (N,) float64 in the file's order; user_names (n,) and
-        item_names (m,), numbered in the order in which the file first mentions them.
+        In the table's order, users and items numbered as they first appear. Names are the texts
+        without blanks around them ("007" is not "7"), of MovieLens' items the titles. times are
+        whole numbers as they stand, or the seconds since 1970 of ISO dates; None without either.
 
     Raises
     ------
     ValueError
-        If your file is not as above, has a rating that is no finite number, rates a pair twice,
-        or is empty; names the file and the line. If `columns` is not as above.
+        If an argument is not as above, or a line has a blank name, no finite number as rating,
+        too many cells or a pair that was rated before; names the file and the line.
     FileNotFoundError
         If there is no file `path`.
-    RuntimeError
-        If MovieLens is required and cannot be had; names the folder and how to fill it.
 
     Notes
     -----
+    Of your own table it prints in one line which columns were taken as what.
+
     F. M. Harper, J. A. Konstan, "The MovieLens Datasets: History and Context", ACM Transactions
-    on Interactive Intelligent Systems 5 (4), 2015. Free for research, but not to be passed on:
-    https://files.grouplens.org/datasets/movielens/ml-100k-README.txt
+    on Interactive Intelligent Systems 5 (4), 2015. https://doi.org/10.1145/2827872
     """
-    _check_columns(columns)
-    if path is not None:
-        return _read_ratings(path, columns)
-    if columns is not None:
-        raise ValueError(f"columns: expected None without a path, got {columns!r}")
-    folder = data_folder()
+    if duplicates not in ("error", "last", "mean"):
+        raise bad("duplicates", "'error', 'last' or 'mean'", duplicates)
+    if path is None and columns is None:
+        with np.load(SHIPPED, allow_pickle=False) as file:
+            users, items, times = (file[k].astype(np.int64) for k in ("users", "items", "times"))
+            names = (np.array(file[k].tobytes().decode().split("\n")) for k in ("people", "films"))
+            return NamedRatings(users, items, file["halves"] / 2, times, *names)
     try:
-        return _read_archive(_movielens_archive(folder, download))
-    except (OSError, RuntimeError, http.client.HTTPException) as error:
-        if not required:
-            return None
-        raise RuntimeError(
-            f"MovieLens 100K is not in {folder} and was not downloaded ({_in_a_line(error)}). "
-            f"Please fetch {MOVIELENS_URL} yourself and put it into that folder as it is, or set "
-            "ML_DATA_DIR to a folder that holds it, or connect to the network. Ratings of your "
-            "own need no download: movielens_100k(path)."
-        ) from error
+        name, *found = _unpack(path)
+    except Exception as error:  # each way of packing has its own
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+        raise kind(f"path: expected a table to read, got {path!r:.150} ({error})") from error
+    where = f"path: {name}, line"
+    table = read(*layout(found.pop(0), where, columns, encoding), where, duplicates)
+    return _with_titles(NamedRatings(*table), *found)
 
 
-def _movielens_archive(folder: Path, download: bool) -> Path:
-    archive = folder / "ml-100k.zip"
-    # Asked twice, as another process may just have put a whole file there.
-    if _has_md5(archive, MOVIELENS_MD5) or _has_md5(archive, MOVIELENS_MD5):
-        return archive
-    if not download:
-        raise RuntimeError("downloads were ruled out")
-    if archive.exists():
-        print(f"{archive} is damaged: removed, to be downloaded again.")
-        archive.unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _own_folder(folder) as own:
-        new = Path(own) / archive.name
-        with urllib.request.urlopen(MOVIELENS_URL) as answer:
-            new.write_bytes(answer.read(MOVIELENS_BYTES))
-        _keep(new, archive, MOVIELENS_MD5)
-    return archive
+def _unpack(path) -> tuple:
+    """Return a name and the bytes of a table, and of MovieLens' titles if it comes with them."""
+    if isinstance(path, pd.DataFrame):  # read as the text that it would be, a line for each row
+        titled = not all(isinstance(label, int) for label in path.columns)
+        text = path.apply(_whole).to_csv(index=False, header=titled, lineterminator="\0")
+        return "the DataFrame as CSV", re.sub("[\r\n]", " ", text).replace("\0", "\n").encode()
+    path = Path(path).expanduser()
+    raw = path.read_bytes()
+    if module := next((PACKED[start] for start in PACKED if raw.startswith(start)), None):
+        return path, import_module(module).decompress(raw)
+    if not raw.startswith(b"PK\3\4"):  # a file is known by its start, as suffixes may lie
+        return path, raw
+    with zipfile.ZipFile(path) as archive:
+        files = {n.rpartition("/")[2]: n for n in archive.namelist() if "__MACOSX" not in n}
+        names = [n for n in files if n]
+        names = next((pair for pair in MOVIELENS if {*pair} <= {*names}), names)
+        if names not in MOVIELENS and len(names) != 1:
+            raise ValueError(f"in it are {names[:9]}; Excel's are for pandas.read_excel(path)")
+        return f"{path}, {names[0]}", *(archive.read(files[name]) for name in names)
 
 
-def _read_archive(path: Path) -> NamedRatings:
-    texts = []
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name, encoding in (("u.data", "utf-8"), ("u.item", "latin-1")):
-                texts.append(archive.read(f"ml-100k/{name}").decode(encoding))
-    except (
-        zipfile.BadZipFile, zlib.error, EOFError,  # truncated or damaged
-        KeyError, RuntimeError, UnicodeError,  # another archive; encrypted; other bytes
-    ) as error:  # fmt: skip
-        raise ValueError(f"path: {path} is not an archive like MovieLens' ({error})") from error
-    rows = csv.reader(io.StringIO(texts[0]), delimiter="\t")
-    found = _index(_triples(rows, (0, 1, 2), f"{path}, u.data"))
-    titles = dict(line.split("|")[:2] for line in texts[1].split("\n") if "|" in line)
-    missing = [name for name in found.item_names if name not in titles]
-    if missing:
-        raise ValueError(f"path: {path}, u.item: there is no title for item {missing[0]}")
-    return found._replace(item_names=np.array([titles[name] for name in found.item_names]))
+def _whole(column: pd.Series) -> pd.Series:
+    """Undo what pandas does to whole numbers where one is missing: 1 becomes 1.0."""
+    whole = column.dtype.kind == "f" and (column.dropna() % 1 == 0).all()
+    return column.astype("Int64") if whole and column.abs().max() < 2**53 else column
 
 
-def _read_ratings(path: str | os.PathLike, columns: tuple | None) -> NamedRatings:
-    if not isinstance(path, str | os.PathLike):
-        raise ValueError(f"path: expected the path of a file, got {path!r}")
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"path: there is no file {path}")
-    if not path.is_file():
-        raise ValueError(f"path: expected a file of ratings, {path} is a folder")
-    if path.suffix.lower() == ".zip":
-        return _read_archive(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # a spreadsheet may put a mark in front
-    except UnicodeDecodeError as error:
-        raise ValueError(f"path: {path} is not text in UTF-8 ({error})") from error
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separators = [s for s in "\t;,|" if len(next(csv.reader([first], delimiter=s), [])) >= 3]
-    if not separators:
-        said = f"its first line is {first[:60]!r}" if first else "it is empty"
-        raise ValueError(f"path: expected lines of user, item and rating in {path}, {said}")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separators[0], strict=True)
-    titles = next(csv.reader([first], delimiter=separators[0]))
-    places, header = _places([title.strip() for title in titles], columns, path)
-    try:
-        return _index(_triples(rows, places, path, header))
-    except csv.Error as error:
-        raise ValueError(f"path: {path}, line {rows.line_num}: {error}") from error
-
-
-def _check_columns(columns: tuple | None) -> None:
-    if columns is None:
-        return
-    three = isinstance(columns, tuple | list) and len(columns) == 3
-    kinds = three and (
-        all(isinstance(c, str) for c in columns)
-        or all(isinstance(c, int) and c >= 0 for c in columns)
-    )
-    if not kinds or len(set(columns)) < 3:
-        raise ValueError(
-            f"columns: expected three different names, or positions from 0, got {columns!r}"
-        )
-
-
-def _places(titles: list[str], columns: tuple | None, path: Path) -> tuple[tuple, bool]:
-    """Return the positions of user, item and rating, and whether the first line is a header."""
-    if columns is not None and isinstance(columns[0], str):
-        missing = [column for column in columns if column not in titles]
-        if missing:
-            raise ValueError(f"columns: {missing[0]!r} is not in {path}, which has {titles}")
-        return tuple(titles.index(column) for column in columns), True
-    places = (0, 1, 2) if columns is None else columns
-    if max(places) >= len(titles):
-        raise ValueError(f"columns: {path} has {len(titles)} columns, asked for {columns}")
-    if _is_number(titles[places[2]]):
-        return places, False
-    if columns is None:
-        # "userId", "User ID" and "user" are all a user; what is rated has many names.
-        plain = [re.sub(r"[\W_]", "", title.lower()).removesuffix("id") for title in titles]
-        names = ({"user"}, {"item", "movie", "film", "product"}, {"rating"})
-        found = [[j for j, title in enumerate(plain) if title in name] for name in names]
-        if not all(len(places) == 1 for places in found):
-            raise ValueError(
-                f"path: {path}, line 1: expected user, item and rating, or their names, got "
-                f"{titles}; columns=(...) says which columns they are in"
-            )
-        places = tuple(place for (place,) in found)
-    return places, True
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _triples(
-    rows: "csv.reader", places: tuple, where: str | Path, header: bool = False
-) -> Iterator[tuple[str, str, float]]:
-    """Give user, item and rating of each row that is not blank; name the line of a bad one."""
-    lines: dict[tuple[str, str], int] = {}
-    for row in rows:
-        if not any(cell.strip() for cell in row):
-            continue
-        if header:
-            header = False
-            continue
-
-        def bad(why: str, line: int = rows.line_num) -> ValueError:
-            return ValueError(f"path: {where}, line {line}: {why}")
-
-        if len(row) <= max(places):
-            raise bad(f"expected at least {max(places) + 1} columns, got {len(row)}")
-        user, item, rating = (row[place].strip() for place in places)
-        if not user or not item:
-            raise bad(f"expected {'an item' if user else 'a user'}, got nothing")
-        if not _is_number(rating) or not math.isfinite(float(rating)):
-            raise bad(f"expected a finite number as the rating, got {rating!r}")
-        if (user, item) in lines:
-            raise bad(f"user {user!r} has rated {item!r} before, in line {lines[user, item]}")
-        lines[user, item] = rows.line_num
-        yield user, item, float(rating)
-    if not lines:
-        raise ValueError(f"path: {where} holds no rating")
-
-
-def _index(triples: Iterable[tuple[str, str, float]]) -> NamedRatings:
-    users, items, rated = {}, {}, []
-    for user, item, rating in triples:
-        rated.append((users.setdefault(user, len(users)), items.setdefault(item, len(items))))
-        rated[-1] += (rating,)
-    u, i, r = zip(*rated, strict=True)
-    names = np.array(list(users)), np.array(list(items))
-    return NamedRatings(np.array(u, np.int64), np.array(i, np.int64), np.array(r), *names)
+def _with_titles(found: NamedRatings, raw: bytes = b"") -> NamedRatings:
+    """Replace the items' ids by titles; to one that several items have, the id is appended."""
+    if not raw:
+        return found
+    latin = {0xDC00 + byte: byte for byte in range(128, 256)}  # older archives are not in UTF-8
+    lines = raw.decode("utf-8", "surrogateescape").translate(latin).split("\n")
+    mark = next((mark for mark in ("::", "|") if mark in lines[0]), ",")
+    rows = csv.reader(lines) if mark == "," else (line.split(mark) for line in lines)
+    names = pd.Series({row[0]: row[1].strip() for row in rows if row[1:]}).reindex(found.item_names)
+    if names.isna().any():
+        raise bad("path", "a title of each item", f"none of {names.index[names.isna()][0]}")
+    names = names.where(~names.duplicated(keep=False), names + " [" + names.index + "]")
+    return found._replace(item_names=names.to_numpy(str))
