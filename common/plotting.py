@@ -62,20 +62,6 @@ def _png(fig: plt.Figure, **options) -> bytes:
     return buffer.getvalue()
 
 
-# One tall picture holds all frames; the page shows a window of it, by two styles, as JupyterLab
-# keeps only the outer one until a notebook is trusted. "data-lm" keeps its shortcuts off the keys.
-PLAYER = """<div><div style="max-height:{h}px;overflow:hidden"><img alt="{alt}" style="
-display:block;width:{w}px;max-width:100%;aspect-ratio:{w}/{h};object-fit:cover;object-position:0 0"
-src="data:image/png;base64,{frames}"></div><button data-lm-suppress-shortcuts type="button"
-onclick="const slider = this.nextElementSibling, turn = () =>
-(slider.value = (+slider.value + 1) % (+slider.max + 1), slider.oninput());
-this.timer = this.timer ? clearInterval(this.timer) : setInterval(turn, 400);
-this.textContent = this.timer ? 'Pause' : 'Play'">Play</button>
-<input data-lm-suppress-shortcuts type="range" min="0" max="{last}" value="0" aria-label="Frame"
-oninput="this.parentNode.querySelector('img').style.objectPosition =
-'0 ' + 100 * this.value / this.max + '%'"></div>"""
-
-
 def play(fig: plt.Figure, draw, n_frames: int, alt: str) -> None:
     """Show a moving picture with a button and a slider, and close the figure.
 
@@ -113,7 +99,8 @@ def play(fig: plt.Figure, draw, n_frames: int, alt: str) -> None:
     encoded, (h, w, _) = base64.b64encode(file.getvalue()).decode(), frames[0].shape
     if len(encoded) > 300_000:
         raise ValueError(f"draw: expected at most 300 kB of frames, got {len(encoded) // 1000} kB")
-    page = PLAYER.format(alt=html.escape(alt), w=w, h=h, frames=encoded, last=n_frames - 1)
+    page = Path(__file__).with_name("player.html").read_text(encoding="utf-8")
+    page = page.format(alt=html.escape(alt), w=w, h=h, frames=encoded, last=n_frames - 1)
     display({"text/html": page, "text/plain": f"[moving picture: {alt}]"}, metadata={}, raw=True)
 
 

@@ -18,8 +18,8 @@ def fingerprint(notebook: dict, folder: Path) -> str:
     """Digest all that decides on a notebook's outputs, and nothing else.
 
     That is the code of the notebook and of the modules of common/ that it imports, the pinned
-    versions of the packages that these import, the data files beside the notebook, and the style
-    of its figures. Comments, docstrings and formatting change no output, so they do not count.
+    versions of the packages that these import, the data files beside the notebook, and what its
+    figures look like. Comments, docstrings and formatting change no output, so they do not count.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def fingerprint(notebook: dict, folder: Path) -> str:
     parts += [modules[file] for file in sorted(modules)]
     parts += pins(root, {name.split(".")[0] for name in imported})
     data = [file for file in sorted(folder.rglob("*")) if file.suffix in (".csv", ".npz")]
-    data += sorted((root / "common").glob("*.mplstyle"))
+    data += sorted(f for f in (root / "common").glob("*.*") if f.suffix in (".mplstyle", ".html"))
     parts += [
         f"{file.relative_to(root).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}"
         for file in data
