@@ -34,10 +34,10 @@ endif
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
 
-run: $(VENV)/ready      ## execute the four notebooks and write pages to build/ (MY_PHOTO=~/holiday.jpg: on yours)
+run: $(VENV)/ready      ## execute the notebooks and write pages to build/ (MY_PHOTO=~/holiday.jpg: on yours)
 	@$(BIN)/python -m tools.execute run $(foreach name,$(OWN),$(name)=$(call quoted,$(name)))
 
-test: lint              ## everything that proves the collection: lint, unit tests, strict nbval
+test: lint              ## lint, unit tests, and every notebook's text outputs against new ones
 	@TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env
 
 test-slow: $(VENV)/ready     ## what takes minutes: tables of real size, an installation from nothing
@@ -77,7 +77,7 @@ pins:            ## compile requirements.in to requirements.txt with uv (UPGRADE
 release: $(VENV)/ready  ## make VERSION=... what links, notebooks and site point to
 	@$(BIN)/python -m tools.release $(VERSION)
 
-clean:           ## remove what the other commands made: .venv, build/, caches (not data/)
+clean:           ## remove .venv, caches and build/, with the results in it (not data/)
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
