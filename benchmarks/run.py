@@ -27,6 +27,7 @@ from benchmarks.measure import Growth, curve, race
 from common.digits import mnist_pair
 from tools.project import BUILD, ROOT, survive_any_console, write
 
+CONCLUDED = ("ratios", "ratio", "comparable", "verdict")  # from what was measured of a case
 TOPICS = ["classification", "clustering", "recommender", "regression"]
 WHOLE = BUILD / "bench"
 TRIAL = BUILD / "bench-trial"  # so that a trial leaves the last whole measurement alone
@@ -108,10 +109,8 @@ def measure(found: dict[str, list], quick: bool) -> dict:
             bar.write(f"skipped, {peer} is not installed: {item.name}")
         if kind == "cases" and installed(peer):
             done = race(item, quick, pairs=3 if quick else 5)
-            results["comparisons"].append(
-                asdict(done)
-                | {"ratio": done.ratio, "comparable": done.comparable, "verdict": done.verdict}
-            )
+            concluded = {name: getattr(done, name) for name in CONCLUDED}
+            results["comparisons"].append(asdict(done) | concluded)
         elif kind == "limits" and (installed(peer) or not peer):
             row = {"name": item.name, "unit": item.unit, "goal": None if quick else item.goal}
             results["limits"].append(row | {"measured": item.measure(quick)})
