@@ -67,7 +67,8 @@ def folder(tmp_path):
     """A copy of what a reader has after the clone."""
     copy = tmp_path / "notebooks"
     beside = [file for path in NOTEBOOKS for file in path.parent.rglob("*") if file.is_file()]
-    for path in [*beside, *(ROOT / "common").glob("*.py"), ROOT / "pyproject.toml"]:
+    shared = [file for file in (ROOT / "common").iterdir() if file.is_file()]
+    for path in [*beside, *shared, ROOT / "pyproject.toml"]:
         target = copy / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
