@@ -79,11 +79,13 @@ def test_top_level_holds_what_the_layout_names():
 
 def test_the_address_is_the_same_everywhere():
     owner = ADDRESS.removeprefix("https://github.com/")
-    for file in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *NOTEBOOKS]:
+    leading = [ROOT / "README.md", ROOT / "CITATION.cff", *NOTEBOOKS]
+    rest = [ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob(".github/ISSUE_TEMPLATE/*")]
+    for file in [*leading, *rest]:
         text = file.read_text(encoding="utf-8")
         found = re.findall(r"github(?:\.com)?/([\w-]+/[\w-]+?)(?=[/\"')\s\\.]|$)", text)
         assert set(found) <= {owner}, file
-        assert owner in found or file.name == "CONTRIBUTING.md", file
+        assert owner in found or file in rest, file
 
 
 def test_pages_name_only_commands_that_exist():
