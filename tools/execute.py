@@ -141,7 +141,7 @@ def run(arguments: list[str]) -> int:
         print(f"Executing {where} only: no other notebook has {' or '.join(values)}.")
     for book in books.values():
         inject(book, values)
-    # The longest first; the table has them in their order.
+    # The longest first, or the other core is idle at the end; the table has them in their order.
     longest_first = sorted(books.items(), key=lambda item: item[0].parent.name != "classification")
     results = sorted(execute_all(dict(longest_first)), key=lambda r: NOTEBOOKS.index(r.path))
     rows = []

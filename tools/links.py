@@ -1,6 +1,6 @@
 """Ask every address that the pages and notebooks link to whether it is still there.
 
-usage: python -m tools.links    the only command here that needs the network, and says what is dead
+usage: python -m tools.links    needs the network; says what is dead, and where it is linked
 """
 
 import re

@@ -1,9 +1,10 @@
-"""Pack the ratings that ship with the project, again: python -m tools.pack_ratings ARCHIVE.
+"""Pack the ratings that ship with the project, again.
+
+usage: python -m tools.pack_ratings ARCHIVE    writes ratings.npz, which `common.ratings` reads
 
 ARCHIVE is ml-latest-small.zip as GroupLens offers it (https://grouplens.org/datasets/movielens/),
-or a zip of its ratings.csv and movies.csv. It becomes recommender-system/ml-latest-small/
-ratings.npz, which `common.ratings.ratings` reads; the archive's README.txt, its licence, has to
-stay beside it.
+or a zip of its ratings.csv and movies.csv. The archive's README.txt, its licence, has to stay
+beside ratings.npz in recommender-system/ml-latest-small/.
 """
 
 import io
@@ -37,4 +38,6 @@ def pack(archive) -> bytes:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     write(SHIPPED, pack(sys.argv[1]))

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from common.tables import render
-from tools.notebooks import load, source, tags
+from tools.notebooks import code_cells, load, source, tags
 from tools.project import ADDRESS, NOTEBOOKS, ROOT, write
 
 WORDS, LINES = 200, 10  # that a newcomer reads in a minute; a line of code holds more than a word
@@ -72,7 +72,7 @@ def minutes(notebook: dict) -> int:
 
 def release(notebook: dict) -> str:
     """Return what a notebook says it belongs to: a release's tag, or the branch `main`."""
-    text = "\n".join(source(cell) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    text = "\n".join(map(source, code_cells(notebook)))
     found = re.search(r'^RELEASE = "(.+?)"', text, re.MULTILINE)
     return found[1] if found else "main"
 

@@ -58,7 +58,7 @@ def title(notebook: dict) -> str:
 
 
 def picture_links(books: dict[Path, dict]) -> str:
-    """Return the landing page's four pictures, each with its title, a link to its notebook."""
+    """Return the landing page's pictures, each with its title, a link to its notebook."""
     cards = []
     for path, book in books.items():
         name = path.relative_to(ROOT)
