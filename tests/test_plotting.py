@@ -1,4 +1,4 @@
-"""Drawing: figures come with a text alternative, fits are right, grids hold every image."""
+"""Drawing: still and moving pictures come with a text alternative, fits are right, one look."""
 
 import base64
 import io

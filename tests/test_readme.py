@@ -128,8 +128,9 @@ def test_what_contributing_names_is_there():
         for name in re.findall(r"`(\w+)`", names):
             assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), (file, name)
     # Where a number or a path must be changed for a fifth notebook.
-    for place in ("tools/project.py", "pyproject.toml", "tools/readme.py"):
-        assert place in text[text.index("## Add a notebook") :]
+    places = ["tools/project.py", "pyproject.toml", "tools/readme.py", "tests/test_notebooks.py"]
+    for place in [*places, "tools/parameters.py", "Makefile"]:
+        assert place in text.partition("## Add a notebook")[2].partition("\n## ")[0], place
 
 
 # Links -----------------------------------------------------------------------------------------

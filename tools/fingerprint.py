@@ -15,7 +15,7 @@ RELEASE = re.compile(r'^RELEASE = ".*?"', re.MULTILINE)
 
 
 def fingerprint(notebook: dict, folder: Path) -> str:
-    """Digest all that decides on a notebook's outputs, and nothing else.
+    """Digest what a notebook's outputs depend on, apart from the machine and its Python.
 
     That is the code of the notebook and of the modules of common/ that it imports, the pinned
     versions of the packages that these import, the data files beside the notebook, and what its
@@ -84,9 +84,8 @@ def imports(code: str) -> set[str]:
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif (
-            isinstance(node, ast.ImportFrom) and not node.level
-        ):  # a name imported from a package may be a module
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            # A name imported from a package may be a module.
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found
 
