@@ -36,7 +36,7 @@ def number(name, value, least=-1e100, most=1e100):
 
 def integer(name, value, least=1, most=np.inf, why=""):
     """Return `value` as an int from `least` to `most`; `why` ends what the error expects."""
-    whole = value.item() if getattr(value, "ndim", 1) == 0 else value  # of NumPy or PyTorch
+    whole = value if np.ma.is_masked(value) or getattr(value, "ndim", 1) else value.item()
     if type(whole) is bool or not isinstance(whole, int) or not least <= whole <= most:
         limit = f"of at least {least}" if most == np.inf else f"from {least} to {most}"
         raise ValueError(f"{name}: expected an integer {limit}{why}, got {value!r:.60}")

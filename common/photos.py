@@ -43,8 +43,8 @@ def photo(path: str | os.PathLike | None = None) -> np.ndarray:
     between 1 and 10, of their greatest; what fits none is stretched from its least to its greatest.
     """
     path = get_sample_data("grace_hopper.jpg", asfileobj=False) if path is None else path
-    path = Path(os.path.expanduser(str(path)))
-    if not path.exists():
+    path = Path(os.path.expanduser(path if isinstance(path, os.PathLike) else str(path)))
+    if not os.path.exists(path):  # which is false, too, for a name that is too long
         raise FileNotFoundError(f"path: there is no file {path}")
     if not path.is_file() or path.stat().st_size == 0:
         raise ValueError(f"path: {path} {'is empty' if path.is_file() else 'is a folder, no file'}")

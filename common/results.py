@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from pathlib import Path
 
 from common.environment import ROOT
@@ -41,22 +42,20 @@ def save(notebook: str, source, ending: str, content) -> Path:
     data = content.encode() if isinstance(content, str) else content
     folder = ROOT / "build" / _safe(notebook)
     path = first = folder / _safe(Path(source).stem[:50] + ending)
-    n, new, known = 1, folder / f".{os.getpid()}.new", folder / ".sha256"
+    n, known = 1, folder / ".sha256"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         ours = known.read_text(encoding="utf-8", errors="replace") if known.exists() else ""
         while os.path.lexists(path) and not _is_ours(path, ours):
             n += 1
             path = first.with_stem(f"{first.stem}-{n}")
-        new.write_bytes(data)
-        with known.open("a", encoding="utf-8") as file:
-            file.write(_line(path, data))
-        os.replace(new, path)
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as own:
+            (new := Path(own) / "new").write_bytes(data)
+            with known.open("a", encoding="utf-8") as file:
+                file.write(_line(path, data))
+            os.replace(new, path)
     except OSError as error:
         raise OSError(f"{path}: the result could not be written: {error}") from error
-    finally:
-        if os.path.exists(new):
-            os.unlink(new)
     print(f"Saved {path.relative_to(ROOT).as_posix()}")
     return path
 

@@ -291,3 +291,9 @@ def test_every_kind_of_bad_array_is_no_tensor_either(kind):
 )
 def test_bad_tensors_are_refused(value, message):
     refuses("s", lambda: checks.tensor("s", value, 1), message)
+
+
+def test_a_number_behind_a_mask_is_no_integer():
+    with pytest.raises(ValueError, match="n: expected an integer of at least 1"):
+        checks.integer("n", np.ma.array(3, mask=True))
+    assert checks.integer("n", np.ma.array(3)) == 3

@@ -467,3 +467,16 @@ def test_bad_digits_are_refused(pair):
 def test_bad_source_is_refused(source):
     with pytest.raises(ValueError, match="source: expected"):
         digits.mnist_pair(source=source)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+def test_what_never_ends_under_a_name_of_mnist_is_not_read(mini, folders, monkeypatch):
+    raw = folders[0] / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    os.mkfifo(raw / "train-images-idx3-ubyte")
+    (raw / "train-labels-idx1-ubyte").write_bytes(b"\0" * 2_000_000)
+    monkeypatch.setattr(digits, "LARGEST", 1_000_000)
+    loaded = digits.mnist_pair()
+    assert loaded.source == "mnist"
+    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+        assert f"left as it is: {raw / name}" in loaded.note

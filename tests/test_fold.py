@@ -77,7 +77,7 @@ def test_what_is_read_is_not_folded():
         fold({"cell_type": "markdown", "metadata": {}, "source": "text"}, "title")
 
 
-@pytest.mark.parametrize("title", ["", " ", "two\nlines"])
+@pytest.mark.parametrize("title", ["", " ", "two\nlines", "two\rlines"])
 def test_a_title_is_a_line(title):
     one = cell()
     with pytest.raises(ValueError, match="title: expected a line of text"):

@@ -437,3 +437,14 @@ def test_a_missing_photo_and_a_folder_are_told_apart(tmp_path):
         photos.photo(tmp_path / "nowhere.png")
     with pytest.raises(ValueError, match="folder"):
         photos.photo(tmp_path)
+
+
+def test_a_name_that_no_file_can_have_is_missing():
+    with pytest.raises(FileNotFoundError, match="path: there is no file"):
+        photos.photo("a" * 5000)
+
+
+def test_a_path_may_be_an_entry_of_a_folder(tmp_path):
+    Image.new("RGB", (2, 1), "red").save(tmp_path / "a.png")
+    (entry,) = os.scandir(tmp_path)
+    assert photos.photo(entry).tolist() == [[[255, 0, 0]] * 2]

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,13 @@ def test_a_folder_without_permission_is_named(build):
     build.chmod(0o500)
     with pytest.raises(OSError, match=r"photo\.png: the result could not be written.*denied"):
         save("clustering", "photo.jpg", ".png", b"new")
+
+
+def test_results_that_are_saved_at_once_keep_their_own_content(build):
+    def many(i):
+        return [(save("clustering", f"{i}", ".txt", f"{i} {j}"), f"{i} {j}") for j in range(20)]
+
+    with ThreadPoolExecutor(4) as threads:
+        saved = dict(pair for pairs in threads.map(many, range(4)) for pair in pairs)
+    assert {path: path.read_text() for path in saved} == saved
+    assert names(build) == ["0.txt", "1.txt", "2.txt", "3.txt"]

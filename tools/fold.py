@@ -43,7 +43,7 @@ def fold(cell: dict, title: str) -> None:
         raise ValueError(f"cell: expected a cell with code, got {cell['cell_type']}")
     if "algorithm" in tags(cell) and "fast" not in tags(cell):
         raise ValueError("cell: expected none of the algorithms, which are read, unless it is fast")
-    if not title.strip() or "\n" in title:
+    if not title.strip() or len(title.splitlines()) > 1:
         raise ValueError(f"title: expected a line of text, got {title!r}")
     unfold(cell)
     cell["source"] = f"{MARK}{title.strip()}\n{source(cell)}"

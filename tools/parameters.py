@@ -2,7 +2,6 @@
 
 import ast
 import glob
-import math
 import os
 import re
 from pathlib import Path
@@ -37,7 +36,7 @@ def given(arguments: list[str], known: set[str]) -> dict[str, object]:
     Returns
     -------
     dict
-        The value of each name. Paths are absolute, with a ``*`` kept as a pattern; ``K``,
+        The value of each name. Paths are absolute, with a ``*`` a pattern for `glob`; ``K``,
         ``DIGITS`` and an ``ME`` in braces are literals, and all else is text.
 
     Raises
@@ -92,8 +91,8 @@ def literal(text: str) -> object:
 
 
 def is_number(rating: object) -> bool:
-    """Whether a rating is a finite number."""
-    return type(rating) in (int, float) and math.isfinite(rating)
+    """Whether a rating is a number that a float can hold, and no NaN."""
+    return type(rating) in (int, float) and -1e100 <= rating <= 1e100
 
 
 def existing(name: str, text: str) -> str:
@@ -105,9 +104,10 @@ def existing(name: str, text: str) -> str:
         raise ValueError(f"{name}: expected a file, got the folder {path}")
     if "*" not in path:
         raise ValueError(f"{name}: expected a file that exists, got {path}")
-    if not any(map(os.path.isfile, glob.glob(path, recursive=True))):
+    pattern = re.sub(r"[?[]", r"[\g<0>]", path)  # as in "photos [2024]": only * stands for others
+    if not any(map(os.path.isfile, glob.glob(pattern, recursive=True))):
         raise ValueError(f"{name}: expected a pattern that matches a file, got {path}")
-    return path
+    return pattern
 
 
 def inject(notebook: dict, values: dict[str, object]) -> None:
@@ -127,4 +127,4 @@ def suffix(values: dict[str, object]) -> str:
     for name, content in values.items():
         text = Path(content).stem if name in FILES else f"{name}-{content}"
         words.append(re.sub(r"\W+", "-", text).strip("-") or name)
-    return "-".join(words)[:80]
+    return "-".join(words)[:50]  # a name may have 255 bytes, a letter four
