@@ -1,5 +1,6 @@
 """The evidence table: what a notebook claims, what it measured, and whether that holds."""
 
+import math
 from typing import NamedTuple
 
 from IPython.display import display
@@ -48,7 +49,7 @@ class Evidence:
         claim : str
             What is claimed. A cell that is run again replaces the row of the same claim.
         measured : float or bool
-            What was found; NaN never passes.
+            What was found; NaN and infinity never pass.
         at_most, at_least : float, optional
             The bounds, included. Without any `measured` must be true.
         kind : {"truth", "finding"}
@@ -57,7 +58,8 @@ class Evidence:
         x, limits = float(measured), {"≤": at_most, "≥": at_least}
         limits = {sign: float(limit) for sign, limit in limits.items() if limit is not None}
         passed = limits.get("≥", x) <= x <= limits.get("≤", x) if limits else x == 1
-        shown = f"{x:.4g}" if limits else "yes" if x == 1 else "no"
+        passed = passed and math.isfinite(x)
+        shown = f"{x:.{4 if passed else 10}g}" if limits else "yes" if x == 1 else "no"
         bound = ", ".join(f"{sign} {limit:g}" for sign, limit in limits.items()) or "yes"
         row = Row(claim, kind, shown, bound, passed if kind == "truth" or not self.own else None)
         self.rows = [r for r in self.rows if r.claim != claim] + [row]

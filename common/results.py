@@ -32,13 +32,13 @@ def save(notebook: str, source, ending: str, content) -> Path:
 
     Raises
     ------
-    TypeError
-        If `content` is none of these.
+    TypeError, ValueError
+        If `content` is none of these, or holds NaN or infinity, which JSON has not.
     OSError
         If it cannot be written (a full disk, a folder without permission); it names the path.
     """
     if not isinstance(content, bytes | str):
-        content = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        content = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     data = content.encode() if isinstance(content, str) else content
     folder = ROOT / "build" / _safe(notebook)
     path = first = folder / _safe(Path(source).stem[:50] + ending)

@@ -14,7 +14,11 @@ NAN = float("nan")
 KINDS = pytest.mark.parametrize("kind", ["truth", "finding"])
 
 
-@given(st.floats(allow_nan=True), st.floats(allow_nan=False), st.sampled_from(["truth", "finding"]))
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(allow_nan=False),
+    st.sampled_from(["truth", "finding"]),
+)
 def test_a_row_passes_exactly_when_its_bound_holds(measured, bound, kind):
     record = getattr(Evidence("synthetic"), kind)
     assert record("a", measured, bound).passed is (measured <= bound)
@@ -134,3 +138,14 @@ def test_on_own_data_a_truth_still_raises(shown):
 def test_no_rows_are_no_evidence(shown):
     with pytest.raises(AssertionError, match="no rows"):
         Evidence("synthetic").show()
+
+
+@pytest.mark.parametrize("measured", [-math.inf, math.inf, math.nan])
+def test_what_is_not_finite_passes_no_bound(measured):
+    evidence = Evidence("synthetic")
+    assert not evidence.truth("above", measured, at_least=1).passed
+    assert not evidence.truth("below", measured, 1).passed
+
+
+def test_a_row_that_fails_by_little_shows_by_how_much():
+    assert "measured 1.0000001, must be ≤ 1" in repr(Evidence("synthetic").truth("c", 1 + 1e-7, 1))

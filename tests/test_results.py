@@ -192,3 +192,9 @@ def test_results_that_are_saved_at_once_keep_their_own_content(build):
         saved = dict(pair for pairs in threads.map(many, range(4)) for pair in pairs)
     assert {path: path.read_text() for path in saved} == saved
     assert names(build) == ["0.txt", "1.txt", "2.txt", "3.txt"]
+
+
+def test_what_json_has_not_is_refused_before_anything_is_written(build):
+    with pytest.raises(ValueError, match="JSON"):
+        results.save("clustering", "a.jpg", "-palette.json", {"share": float("nan")})
+    assert not build.exists()
