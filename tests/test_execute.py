@@ -51,6 +51,9 @@ def test_what_fails_is_named(tmp_path):
     assert own.failures == []
     assert bug.failures[-1] == "evidence: error"
     assert holds.seconds > 0
+    assert len(holds.times) == 2
+    assert 0 < sum(holds.times.values()) < holds.seconds
+    assert all(seconds > 0 for seconds in breaks.times.values())
 
 
 # Refreshing ------------------------------------------------------------------------------------

@@ -242,7 +242,7 @@ def test_a_date_in_milliseconds_and_a_tiny_column_do_no_harm(yours):
     table = table[["when", "size", "rooms", "tiny", "price"]]
     space, _ = yours(table, "price")
     weights = space["weights"].set_index("column")["least squares"]
-    X, y = space["X_own"][space["own_train"]], space["t"]
+    X, y = space["X_own"][space["own_train"]], space["t_train"]
     Z = (X - X.mean(axis=0)) / X.std(axis=0)
     w = np.linalg.lstsq(Z, y - y.mean(), rcond=None)[0] / X.std(axis=0)
     assert np.allclose(weights, w, rtol=1e-8)
@@ -267,7 +267,7 @@ def test_warnings_are_given_where_they_are_due(yours):
 def test_the_upper_edge_of_the_grid_is_named():
     (cell,) = (source(c) for c in code_cells(load(NOTEBOOK)) if "def warnings_on" in source(c))
     space = {"np": np}
-    exec(cell[: cell.index("\n\n\nfor ")], space)
+    exec(cell, space)
     squares = {"ridge": np.ones(4), "least squares": 2 * np.ones(4), "mean": 2 * np.ones(4)}
     said = space["warnings_on"](squares, 100, 3, 60, 60, True)
     assert said == ["λ sits at the upper edge of its grid: the columns predict next to nothing."]
@@ -292,14 +292,14 @@ def test_the_tables_bundled_with_scikit_learn_run_to_the_end(yours, name):
     assert len(space["predicted"]["ridge"]) == len(frame) - round(0.75 * len(frame))
     assert "held-out root mean square error, ridge:" in said
     reference = pytest.importorskip("sklearn.linear_model").Ridge(alpha=space["own_lam"])
-    reference.fit(space["Z"], space["t"])
+    reference.fit(space["Z"], space["t_train"])
     assert np.allclose(reference.predict(space["Z_test"]), space["predicted"]["ridge"], rtol=1e-6)
 
 
 @pytest.mark.slow
 def test_twenty_rows_and_two_hundred_thousand_by_hundred(yours, tmp_path):
     space, _ = yours(people(20), "price")
-    assert len(space["t"]) == 15
+    assert len(space["t_train"]) == 15
     X, y = draw(200_000, 99)
     file, head = tmp_path / "large.csv", ",".join(f"x{i}" for i in range(100))
     np.savetxt(file, np.column_stack([X, y]), "%.6g", ",", header=head, comments="")

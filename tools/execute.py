@@ -99,7 +99,7 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
     def begun(cell, cell_index):
         times[cell.id] = -time.perf_counter()
 
-    def done(cell, cell_index):
+    def done(cell, cell_index, execute_reply):
         times[cell.id] += time.perf_counter()
         tick()
 
@@ -112,7 +112,7 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
         record_timing=False,
         coalesce_streams=True,  # else chance decides where printed text is cut into pieces
         on_cell_start=begun,
-        on_cell_complete=done,
+        on_cell_executed=done,
     )
     try:
         await client.async_execute(env=env)
