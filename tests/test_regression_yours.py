@@ -101,7 +101,7 @@ def people(n, seed=0):
 
 def test_longley_is_what_one_gets_and_all_solvers_have_eleven_digits(yours):
     space, said = yours(None)
-    assert "16 rows; target employed" in said
+    assert "16 rows; target 'employed'" in said
     digits = [row for row in space["evidence"].rows if "digits" in row.claim]
     assert len(digits) == 3
     assert all(row.passed for row in digits)

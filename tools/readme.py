@@ -16,7 +16,7 @@ SEEN = {
     "regression": (
         "Linear against ridge regression",
         "Least squares and ridge from one factorisation; when ridge helps, by how much, and why, "
-        "each against its exact value",
+        "each against its exact value; then both on your own table",
     ),
     "classification": (
         "Ones against sevens",
