@@ -22,10 +22,15 @@ def array(name, value, ndim, least=-1e100, most=1e100, dtype=np.float64):
     return inside(name, A, least, most)
 
 
-def pair(X, y):
-    """Return X (n, d) and y (n,) as finite float64; ValueError unless each row has its value."""
+def pair(X, y, rows=1):
+    """Return X (n, d) and y (n,) as finite float64; ValueError unless each row has its value.
+
+    And unless there are at least `rows` of them.
+    """
     X, y = array("X", X, 2), array("y", y, 1)
     length("y", y, len(X), "rows of X")
+    if len(X) < rows:
+        raise ValueError(f"X: expected at least {rows} rows, got {len(X)}")
     return X, y
 
 
@@ -111,7 +116,12 @@ def axes(name, A, ndim):
     """Return the array or tensor; ValueError unless it has `ndim` (or any) axes, none empty."""
     if ndim not in (None, A.ndim) or 0 in A.shape:
         expected = "one number" if ndim == 0 else f"a non-empty array, ndim = {ndim or 'any'}"
-        hint = ": use .ravel(), or .squeeze() of a DataFrame" if ndim == 1 and 1 in A.shape else ""
+        hints = {
+            (1, True): ": use .ravel(), or .squeeze() of a DataFrame",
+            (1, False): ": give one column at a time" if A.ndim == 2 and A.size else "",
+            (2, False): ": use .reshape(-1, 1) of one column" if A.ndim == 1 and A.size else "",
+        }
+        hint = hints.get((ndim, ndim == 1 and 1 in A.shape), "")
         raise ValueError(f"{name}: expected {expected}, got shape {tuple(A.shape)}{hint}")
     return A
 

@@ -51,6 +51,9 @@ def test_what_fails_is_named(tmp_path):
     assert own.failures == []
     assert bug.failures[-1] == "evidence: error"
     assert holds.seconds > 0
+    assert len(holds.times) == 2
+    assert 0 < sum(holds.times.values()) < holds.seconds
+    assert all(seconds > 0 for seconds in breaks.times.values())
 
 
 # Refreshing ------------------------------------------------------------------------------------
@@ -116,6 +119,7 @@ def test_a_comment_makes_no_output_stale(path, stored):
     assert free.outputs == before
 
 
+OPENING = "![seen](attachment:preview.png)\n\n<!-- parts:start -->\n<!-- parts:end -->"
 DRAW = """from IPython.display import display
 display({"image/png": "iVBORw0="}, raw=True)"""
 
@@ -128,6 +132,8 @@ def test_a_second_refresh_changes_no_byte_and_what_fails_is_left_alone(
     for name, measured in (("holds", 0.5), ("fails", 1.5)):
         path, book = little_notebook(tmp_path / name, name, good(measured), DRAW, "evidence.show()")
         book.cells[1].metadata["tags"] = ["preview"]
+        book.cells.append(nbformat.v4.new_markdown_cell(OPENING))
+        book.cells[-1].attachments = {"preview.png": {"image/png": "b2xk"}}
         project.write(path, nbformat.writes(book) + "\n")
         paths.append(path)
     before = paths[1].read_bytes()
@@ -148,6 +154,9 @@ def test_a_second_refresh_changes_no_byte_and_what_fails_is_left_alone(
     assert said[2] == "holds/holds.ipynb: unchanged\n"
     assert said[1] == said[3]
     assert (tmp_path / "holds" / "preview.png").read_bytes() == b"\x89PNG\r"
+    opening = notebooks.load(paths[0])["cells"][-1]
+    assert opening["attachments"] == {"preview.png": {"image/png": "iVBORw0="}}
+    assert "| Main path | 5 min | 1 s |\n<!-- parts:end -->" in "".join(opening["source"])
     assert renewed == [True, True]
 
 

@@ -41,6 +41,13 @@ def test_a_folded_cell_is_folded_and_what_it_shows_is_not():
     assert "what it says" not in inside
 
 
+def test_a_picture_in_the_prose_is_in_the_page():
+    cell = nbformat.v4.new_markdown_cell("![a peak](attachment:seen.png)")
+    cell.attachments = {"seen.png": {"image/png": "iVBORw0="}}
+    made = page(cell)
+    assert re.search(r'<img alt="a peak" src="data:image/png;base64,iVBORw0="', made)
+
+
 def test_a_details_of_the_prose_stays():
     made = page(
         nbformat.v4.new_markdown_cell("<details><summary>Proof</summary>\n\n*x*\n</details>")

@@ -1,5 +1,6 @@
 """What the pages say of the project: README, changelog, citation, troubleshooting, links."""
 
+import base64
 import http.server
 import json
 import re
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from tools import links, readme
-from tools.notebooks import load
+from tools.notebooks import load, preview, source
 from tools.project import ADDRESS, NOTEBOOKS, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,6 +60,47 @@ def test_minutes_count_words_and_open_lines_of_the_main_path():
         assert readme.minutes({"cells": [words, lines, folded, solution, *rest]}) == 20
     assert readme.minutes({"cells": [words, lines, words, lines]}) == 40
     assert readme.minutes({"cells": []}) == 5  # nothing is read in no time
+
+
+def test_a_notebook_s_parts_are_the_layers_of_the_page():
+    book = {
+        "cells": [
+            markdown("# Title\n\n<!-- parts:start -->\n<!-- parts:end -->"),
+            code("x = 1\n" * 100),
+            markdown("Now:\n\n## Yours: your own | table", "yours"),
+            markdown("word " * 1000),
+            markdown("## Craft", "craft"),
+            markdown("### Speed\n" + "word " * 3000),
+            code("# ## Evidence"),
+            markdown("## Evidence"),
+            code("evidence.show()"),
+        ],
+        "metadata": {"parts": [3, 2, 7, 1]},
+    }
+    assert [len(cells) for _, cells in readme.parts(book)] == [2, 2, 3, 2]
+    assert readme.contents(book).splitlines()[2:] == [
+        "| Main path | 10 min | 3 s |",
+        r"| Yours: your own \| table | 5 min | 2 s |",
+        "| Craft | 15 min | 7 s |",
+        "| Evidence | 5 min | 1 s |",
+    ]
+    del book["metadata"]["parts"]  # before the first refresh
+    assert readme.contents(book).splitlines()[2] == "| Main path | 10 min |  |"
+
+
+def test_the_opening_has_today_s_table_and_picture():
+    shown = []
+    for path in NOTEBOOKS:
+        book = load(path)
+        for cell in book["cells"]:
+            text = source(cell)
+            if cell["cell_type"] == "markdown" and "<!-- parts:start -->" in text:
+                shown.append(path.parent.name)
+                assert readme.between(text, "parts", readme.contents(book)) == text, "make refresh"
+            for name, data in cell.get("attachments", {}).items():
+                assert name == "preview.png"
+                assert base64.b64decode(data["image/png"]) == preview(book), "make refresh"
+    assert "regression" in shown
 
 
 def test_the_table_says_what_the_notebooks_take():

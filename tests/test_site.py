@@ -9,6 +9,7 @@ import sys
 from urllib.parse import urlparse
 
 import browser
+import nbformat
 import pytest
 
 from tools import site as site_tool
@@ -103,6 +104,15 @@ def test_text_alternatives_and_titles_go_where_the_site_reads_them():
     assert plain["metadata"]["mystnb"] == {}
     with pytest.raises(ValueError, match="one picture a cell"):
         site_tool.with_titles({"cells": [cell("one", "two")]})
+
+
+def test_a_picture_in_the_prose_becomes_a_file(tmp_path):
+    cell = nbformat.v4.new_markdown_cell("![seen](attachment:seen.png)")
+    cell.update(source=[cell.source], attachments={"seen.png": {"image/png": "iVBORw0="}})
+    made = site_tool.with_files({"cells": [cell]}, tmp_path / "regression")
+    assert made["cells"][0]["source"] == ["![seen](seen.png)"]
+    assert "attachments" not in made["cells"][0]
+    assert (tmp_path / "regression" / "seen.png").read_bytes() == b"\x89PNG\r"
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ usage: python -m tools.execute run              copies under build/, with HTML p
 """
 
 import asyncio
+import base64
 import os
 import re
 import sys
@@ -34,6 +35,7 @@ class Execution:
     notebook: dict
     seconds: float
     error: str | None
+    times: dict  # of each cell that was executed, by its id, in seconds
 
     @property
     def failures(self) -> list[str]:
@@ -92,7 +94,15 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
     for cell in notebook.cells:
         if cell.cell_type == "code":  # what an earlier run left must not pass for this one's
             cell.outputs, cell.execution_count = [], None
-    error, started = None, time.perf_counter()
+    error, started, times = None, time.perf_counter(), {}
+
+    def begun(cell, cell_index):
+        times[cell.id] = -time.perf_counter()
+
+    def done(cell, cell_index, execute_reply):
+        times[cell.id] += time.perf_counter()
+        tick()
+
     client = NotebookClient(
         notebook,
         timeout=CELL_LIMIT,
@@ -101,14 +111,15 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
         coalesce_streams=True,  # else chance decides where printed text is cut into pieces
-        on_cell_complete=lambda cell, cell_index: tick(),
+        on_cell_start=begun,
+        on_cell_executed=done,
     )
     try:
         await client.async_execute(env=env)
     except Exception as failure:  # a cell's, a time-out's, or a kernel's that did not start
         last = (str(failure).strip() or repr(failure)).splitlines()[-1]
         error = re.sub(r"\x1b\[[0-9;]*m", "", last)  # the kernel's words, without their colours
-    return Execution(path, notebook, time.perf_counter() - started, error)
+    return Execution(path, notebook, time.perf_counter() - started, error, times)
 
 
 def execute_section(path: Path, heading: str) -> Execution:
@@ -189,22 +200,27 @@ def refresh() -> int:
             status = 1
             print(f"FAILED {name}: left as it was: {'; '.join(failures)}", file=sys.stderr)
             continue
-        normalise(new, stored, result.path.parent, result.seconds)
+        normalise(new, stored, result.path.parent, result.seconds, result.times)
+        picture = preview(new)
+        for cell in new.cells:  # the opening shows it too
+            if "preview.png" in cell.get("attachments", {}):
+                cell.attachments["preview.png"] = {"image/png": base64.b64encode(picture).decode()}
         text = nbformat.writes(new) + "\n"
         unchanged = text.encode() == result.path.read_bytes()
         write(result.path, text)
-        write(result.path.with_name("preview.png"), preview(new))
+        write(result.path.with_name("preview.png"), picture)
         print(f"{name}: {'unchanged' if unchanged else 'refreshed'}")
     readme.renew()  # whose table says how long each takes
     return status
 
 
-def normalise(new, stored, folder: Path, seconds: float) -> None:
+def normalise(new, stored, folder: Path, seconds: float, times=None) -> None:
     """Remove from a freshly executed notebook what differs without a reason.
 
     Timings differ from run to run and pictures from machine to machine. As long as nothing changed
     that decides on them, the stored ones are as true as the new ones, and they are kept: `seconds`,
-    which the whole took, too.
+    which the whole took, too, and what each part took, from the `times` of the cells. The opening's
+    table and its picture are renewed from there.
     """
     mark = fingerprint(new, folder)
     same = stored.metadata.get("fingerprint") == mark
@@ -215,8 +231,13 @@ def normalise(new, stored, folder: Path, seconds: float) -> None:
         "seconds": stored.metadata.get("seconds") if same else None,
     }
     new.metadata["seconds"] = new.metadata["seconds"] or max(1, round(seconds))
+    took = [sum((times or {}).get(cell.id, 0) for cell in cells) for _, cells in readme.parts(new)]
+    kept = stored.metadata.get("parts") if same else None
+    new.metadata["parts"] = kept or [max(1, round(part)) for part in took]
     for i, cell in enumerate(new.cells):
         if cell.cell_type != "code":
+            if "<!-- parts:start -->" in cell.source:
+                cell.source = readme.between(cell.source, "parts", readme.contents(new))
             continue
         for output in cell.outputs:
             output.pop("transient", None)

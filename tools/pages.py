@@ -49,7 +49,9 @@ def to_html(notebook, title: str) -> str:
     class Exporter(HTMLExporter):
         @pass_context
         def markdown2html(self, context, source):
-            return MarkdownWithMath(renderer=Renderer(escape=False)).render(source)
+            files = context.get("cell", {}).get("attachments", {})  # pictures within the prose
+            renderer = Renderer(escape=False, attachments=files)
+            return MarkdownWithMath(renderer=renderer).render(source)
 
     # The standard page loads these scripts from the network.
     scripts = ["html_head_js", "jupyter_widgets", "html_head_js_mathjax", "html_head_js_mermaidjs"]

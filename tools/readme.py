@@ -1,4 +1,4 @@
-"""The README's table of notebooks, written from the stored notebooks.
+"""The tables of what there is to read: the README's of notebooks, and a notebook's of its parts.
 
 usage: python -m tools.readme    renews the table; `make refresh` does so too
 """
@@ -16,7 +16,7 @@ SEEN = {
     "regression": (
         "Linear against ridge regression",
         "Least squares and ridge from one factorisation; when ridge helps, by how much, and why, "
-        "each against its exact value",
+        "each against its exact value; then both on your own table",
     ),
     "classification": (
         "Ones against sevens",
@@ -58,16 +58,46 @@ def minutes(notebook: dict) -> int:
     The main path ends before the first cell tagged `yours` or `craft`. Its words count, and its
     lines of code that are not folded; what stands in ``<details>`` does not.
     """
+    return to_read(parts(notebook)[0][1])
+
+
+def to_read(cells: list[dict]) -> int:
+    """Return the minutes that these cells take, by the same clock."""
     words = lines = 0
-    for cell in notebook["cells"]:
-        if {"yours", "craft"} & set(tags(cell)):
-            break
+    for cell in cells:
         text = source(cell)
         if cell["cell_type"] == "markdown":
             words += len(re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL).split())
         elif not cell["metadata"].get("jupyter", {}).get("source_hidden"):
             lines += sum(bool(line.strip()) for line in text.splitlines())
     return max(5, 5 * round((words / WORDS + lines / LINES) / 5))
+
+
+def parts(notebook: dict) -> list[tuple[str, list[dict]]]:
+    """Return a notebook's parts, each with its title and its cells; the main path is the first.
+
+    The others begin at the headings tagged `yours` and `craft`, and at the heading "Evidence".
+    """
+    found = [("Main path", [])]
+    for cell in notebook["cells"]:
+        text = source(cell) if cell["cell_type"] == "markdown" else ""
+        heading = re.search(r"^#+ (.+)$", text, re.MULTILINE)
+        if heading and ({"yours", "craft"} & set(tags(cell)) or heading[1] == "Evidence"):
+            found.append((heading[1], []))
+        found[-1][1].append(cell)
+    return found
+
+
+def contents(notebook: dict) -> str:
+    """Return the table of a notebook's parts, Markdown, with the seconds of the last refresh."""
+    seconds = [f"{s} s" for s in notebook["metadata"].get("parts", [])]
+    found = parts(notebook)
+    seconds += [""] * (len(found) - len(seconds))
+    rows = [
+        [title, f"{to_read(cells)} min", time]
+        for (title, cells), time in zip(found, seconds, strict=True)
+    ]
+    return render(["part", "to read", "to run"], rows, "markdown")
 
 
 def release(notebook: dict) -> str:

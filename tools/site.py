@@ -3,6 +3,7 @@
 usage: python -m tools.site    writes build/site, from copies in build/site-source
 """
 
+import base64
 import html
 import importlib.util
 import json
@@ -49,6 +50,16 @@ def with_titles(notebook: dict) -> dict:
         for picture in pictures:
             alt = picture["metadata"]["image/png"]["alt"]
             told["image"] = {"alt": alt}
+    return notebook
+
+
+def with_files(notebook: dict, folder: Path) -> dict:
+    """Write the pictures attached to the prose into a folder, where Sphinx looks for them."""
+    for cell in notebook["cells"]:
+        for name, data in cell.pop("attachments", {}).items():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(base64.b64decode(data["image/png"]))
+            cell["source"] = [line.replace(f"attachment:{name}", name) for line in cell["source"]]
     return notebook
 
 
@@ -122,7 +133,7 @@ def prepare() -> None:
     for path, book in books.items():
         copy = SOURCE / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True)
-        copy.write_text(json.dumps(book), encoding="utf-8")
+        copy.write_text(json.dumps(with_files(book, copy.parent)), encoding="utf-8")
         (static / f"{path.parent.name}.png").write_bytes(preview(book))
     if (ROOT / REPORT).is_dir():
         shutil.copytree(ROOT / REPORT, SOURCE / REPORT)
