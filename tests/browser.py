@@ -64,17 +64,24 @@ def chromium() -> Iterator:
 
 
 def listen(page) -> list[str]:
-    """Return a list that fills with what goes wrong in `page`: console errors, failed requests."""
+    """Return a list that fills with what goes wrong in `page`: console errors, failed requests.
+
+    JupyterLab asks for a picture attached to a cell by its bare name before it looks it up.
+    """
     wrong: list[str] = []
 
     def console(message):
-        if message.type == "error":
-            where = message.location.get("url", "")
+        where = message.location.get("url", "")
+        if message.type == "error" and not where.startswith("attachment:"):
             wrong.append(f"console: {message.text[:300]} ({where})")
+
+    def failed(request):
+        if not request.url.startswith("attachment:"):
+            wrong.append(f"failed: {request.url} {request.failure}")
 
     page.on("console", console)
     page.on("pageerror", lambda error: wrong.append(f"uncaught: {str(error)[:300]}"))
-    page.on("requestfailed", lambda r: wrong.append(f"failed: {r.url} {r.failure}"))
+    page.on("requestfailed", failed)
     page.on("response", lambda r: r.status >= 400 and wrong.append(f"{r.status}: {r.url}"))
     return wrong
 
