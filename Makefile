@@ -65,7 +65,7 @@ bench-report: $(VENV)/bench  ## publish the last whole `make bench`
 	@$(BIN)/python -m benchmarks.run report
 
 refresh: $(VENV)/ready  ## re-execute the notebooks in place; a refresh without a change changes nothing
-	@$(BIN)/python -m tools.execute refresh
+	@$(BIN)/python -m tools.refresh
 
 lint: $(VENV)/ready     ## check style and formatting of modules and notebooks
 	@$(BIN)/python -m ruff check .

@@ -8,7 +8,7 @@ import sys
 import nbformat
 import pytest
 
-from tools import execute, notebooks, project
+from tools import execute, notebooks, project, refresh
 from tools.notebooks import alone, sections, tags
 from tools.project import ROOT
 
@@ -63,7 +63,7 @@ def test_what_fails_is_named(tmp_path):
 def stored(path):
     """A notebook as a refresh leaves it, whatever is in the checkout now."""
     book = notebooks.read(path)
-    execute.normalise(book, copy.deepcopy(book), path.parent, seconds=41.6)
+    refresh.normalise(book, copy.deepcopy(book), path.parent, seconds=41.6)
     return book
 
 
@@ -75,11 +75,11 @@ def test_refresh_without_a_change_keeps_what_may_vary_and_nothing_else(path, sto
     drawn = [o for c in new.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
     drawn[0].data["image/png"] = "other pixels"
     new.metadata["language_info"]["version"] = "3.99"
-    execute.normalise(new, stored, path.parent, seconds=99)
+    refresh.normalise(new, stored, path.parent, seconds=99)
     assert nbformat.writes(new) == nbformat.writes(stored)
     strict = next(c for c in new.cells if c.get("outputs") and not c.metadata.get("tags"))
     strict.outputs = []
-    execute.normalise(new, stored, path.parent, seconds=99)
+    refresh.normalise(new, stored, path.parent, seconds=99)
     assert nbformat.writes(new) != nbformat.writes(stored)
 
 
@@ -92,7 +92,7 @@ def test_refresh_keeps_moving_pictures_and_no_other_html(path, stored):
     new = copy.deepcopy(stored)
     drawn = next(c for c in new.cells if c.id == cell.id)
     drawn.outputs = [html('<img src="data:image/png;base64,BBBB">'), html("<table>2</table>")]
-    execute.normalise(new, stored, path.parent, seconds=1)
+    refresh.normalise(new, stored, path.parent, seconds=1)
     assert [o.data["text/html"] for o in drawn.outputs] == [
         '<img src="data:image/png;base64,AAAA">',
         "<table>2</table>",
@@ -104,7 +104,7 @@ def test_refresh_after_a_change_takes_the_new_outputs(path, stored):
     next(c for c in new.cells if c.cell_type == "code").source += "\nx = 1"
     free = next(c for c in new.cells if "nbval-ignore-output" in tags(c))
     free.outputs = [nbformat.v4.new_output("stream", text="another time")]
-    execute.normalise(new, stored, path.parent, seconds=0.2)
+    refresh.normalise(new, stored, path.parent, seconds=0.2)
     assert free.outputs[0].text == "another time"
     assert new.metadata["seconds"] == 1
 
@@ -115,7 +115,7 @@ def test_a_comment_makes_no_output_stale(path, stored):
     free = next(c for c in new.cells if "nbval-ignore-output" in tags(c))
     before = copy.deepcopy(free.outputs)
     free.outputs = []
-    execute.normalise(new, stored, path.parent, seconds=1)
+    refresh.normalise(new, stored, path.parent, seconds=1)
     assert free.outputs == before
 
 
@@ -139,11 +139,11 @@ def test_a_second_refresh_changes_no_byte_and_what_fails_is_left_alone(
     before = paths[1].read_bytes()
     renewed = []
     for name, value in {"NOTEBOOKS": paths, "ROOT": tmp_path}.items():
-        monkeypatch.setattr(execute, name, value)
-    monkeypatch.setattr(execute.readme, "renew", lambda: renewed.append(True))
+        monkeypatch.setattr(refresh, name, value)
+    monkeypatch.setattr(refresh.readme, "renew", lambda: renewed.append(True))
     said = []
     for _ in range(2):
-        assert execute.refresh() == 1
+        assert refresh.refresh() == 1
         out, error = capsys.readouterr()
         said.append(out)
         assert "FAILED fails/fails.ipynb: left as it was: " in error
@@ -263,4 +263,4 @@ def test_what_is_no_command_shows_how_they_are_used(arguments):
     command = [sys.executable, "-m", "tools.execute", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("Execute the notebooks.")
+    assert done.stderr.startswith("Execute copies of the notebooks.")

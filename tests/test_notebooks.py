@@ -10,12 +10,13 @@ import nbformat
 import pytest
 
 from tools import notebooks
-from tools.execute import KERNELSPEC, execute_section
+from tools.execute import execute_section
 from tools.fingerprint import fingerprint, imports
 from tools.fold import ways
 from tools.notebooks import code_cells, evidence, load, sections, source, tags
 from tools.parameters import LINE, parameters
 from tools.project import NOTEBOOKS
+from tools.refresh import KERNELSPEC
 
 REASON = "ignore_reason"
 CODE_TAGS = {

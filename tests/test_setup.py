@@ -144,7 +144,7 @@ def test_variables_of_the_environment_do_not_count(ready):
     [
         ("test-slow", ["-m", "pytest", "-m", "slow", "tests"]),
         ("test-colab", ["-m", "pytest", "-m", "colab", "-n", "2", "tests/test_colab.py"]),
-        ("refresh", ["-m", "tools.execute", "refresh"]),
+        ("refresh", ["-m", "tools.refresh"]),
         ("check", ["-m", "tools.check"]),
     ],
 )
