@@ -1,8 +1,9 @@
 """Ratings: the films that ship with the project, or a table of the reader's own."""
 
-import csv
+import io
 import re
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from common.environment import ROOT
-from common.lines import bad, layout, read
+from common.lines import bad, cells_of, layout, plain_numbers, read
 
 SHIPPED = ROOT / "recommender-system" / "ml-latest-small" / "ratings.npz"
 PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "lzma"}
@@ -24,7 +25,7 @@ class NamedRatings(NamedTuple):
     users: np.ndarray
     items: np.ndarray
     ratings: np.ndarray
-    times: np.ndarray | None  # (N,) int64, seconds since 1970 unless the table counts otherwise
+    times: np.ndarray | None  # (N,) int64, as the table counts them: mostly seconds since 1970
     user_names: np.ndarray  # (n,) str
     item_names: np.ndarray  # (m,) str
 
@@ -57,7 +58,7 @@ def ratings(path=None, *, columns=None, duplicates="error", encoding="utf-8-sig"
     NamedRatings
         In the table's order, users and items numbered as they first appear. Names are the texts
         without blanks around them ("007" is not "7"), of MovieLens' items the titles. times are
-        whole numbers as they stand, or the seconds since 1970 of ISO dates; None without either.
+        whole numbers as they stand; None without them.
 
     Raises
     ------
@@ -82,28 +83,29 @@ def ratings(path=None, *, columns=None, duplicates="error", encoding="utf-8-sig"
             names = (np.array(file[k].tobytes().decode().split("\n")) for k in ("people", "films"))
             return NamedRatings(users, items, file["halves"] / 2, times, *names)
     try:
-        name, *found = _unpack(path)
+        name, raw, *titles = _unpack(path)
     except Exception as error:  # each way of packing has its own
         kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
         raise kind(f"path: expected a table to read, got {path!r:.150} ({error})") from error
     where = f"path: {name}, line"
-    table = read(*layout(found.pop(0), where, columns, encoding), where, duplicates)
-    return _with_titles(NamedRatings(*table), *found)
+    text, *laid = layout(raw, where, columns, encoding)
+    found = NamedRatings(*(plain_numbers(text, *laid) or read(text, *laid, where)))
+    return _with_titles(_once(found, text, laid[1], duplicates, where), *titles)
 
 
 def _unpack(path) -> tuple:
     """Return a name and the bytes of a table, and of MovieLens' titles if it comes with them."""
     if isinstance(path, pd.DataFrame):  # read as the text that it would be, a line for each row
         titled = not all(isinstance(label, int) for label in path.columns)
-        text = path.apply(_whole).to_csv(index=False, header=titled, lineterminator="\0")
+        text = path.to_csv(index=False, header=titled, lineterminator="\0")
         return "the DataFrame as CSV", re.sub("[\r\n]", " ", text).replace("\0", "\n").encode()
     path = Path(path).expanduser()
     raw = path.read_bytes()
-    if module := next((PACKED[start] for start in PACKED if raw.startswith(start)), None):
-        return path, import_module(module).decompress(raw)
-    if not raw.startswith(b"PK\3\4"):  # a file is known by its start, as suffixes may lie
+    for start, module in PACKED.items():  # known by how they start, as suffixes may lie
+        raw = import_module(module).decompress(raw) if raw.startswith(start) else raw
+    if not raw.startswith(b"PK\3\4"):
         return path, raw
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         files = {n.rpartition("/")[2]: n for n in archive.namelist() if "__MACOSX" not in n}
         names = [n for n in files if n]
         names = next((pair for pair in MOVIELENS if {*pair} <= {*names}), names)
@@ -112,10 +114,28 @@ def _unpack(path) -> tuple:
         return f"{path}, {names[0]}", *(archive.read(files[name]) for name in names)
 
 
-def _whole(column: pd.Series) -> pd.Series:
-    """Undo what pandas does to whole numbers where one is missing: 1 becomes 1.0."""
-    whole = column.dtype.kind == "f" and (column.dropna() % 1 == 0).all()
-    return column.astype("Int64") if whole and column.abs().max() < 2**53 else column
+def _once(found: NamedRatings, text: bytes, mark: str, duplicates: str, where: str) -> NamedRatings:
+    """Return ratings in which no pair of user and item is there twice."""
+    pairs = found.users * len(found.item_names) + found.items
+    odd = found.users % 2 == 1
+    with ThreadPoolExecutor(2) as pool:  # to sort is far quicker than to look each pair up
+        halves = pool.map(np.sort, (pairs[odd], pairs[~odd]))
+        if not any((half[1:] == half[:-1]).any() for half in halves):
+            return found
+    pairs = pd.Series(pairs)
+    if duplicates == "error":
+        again = pairs.duplicated().to_numpy().argmax()
+        first = pairs.eq(pairs[again]).to_numpy().argmax()
+        lines = enumerate(text.split(b"\n"), 1)
+        lines = [k for k, line in lines if line.strip(b'" ' + mark.encode())][-len(pairs) :]
+        user, item = found.user_names[found.users[again]], found.item_names[found.items[again]]
+        what = "a new pair (or duplicates='last' or 'mean')"
+        raise bad(f"{where} {lines[again]}", what, f"{user}, {item}, as in line {lines[first]}")
+    if duplicates == "mean":
+        mean = pd.Series(found.ratings).groupby(pairs).transform("mean")
+        found = found._replace(ratings=mean.to_numpy())
+    keep = ~pairs.duplicated(keep="last").to_numpy()
+    return NamedRatings(*(None if c is None else c[keep] for c in found[:4]), *found[4:])
 
 
 def _with_titles(found: NamedRatings, raw: bytes = b"") -> NamedRatings:
@@ -125,7 +145,7 @@ def _with_titles(found: NamedRatings, raw: bytes = b"") -> NamedRatings:
     latin = {0xDC00 + byte: byte for byte in range(128, 256)}  # older archives are not in UTF-8
     lines = raw.decode("utf-8", "surrogateescape").translate(latin).split("\n")
     mark = next((mark for mark in ("::", "|") if mark in lines[0]), ",")
-    rows = csv.reader(lines) if mark == "," else (line.split(mark) for line in lines)
+    rows = (cells_of(line, mark) if mark == "," else line.split(mark) for line in lines)
     names = pd.Series({row[0]: row[1].strip() for row in rows if row[1:]}).reindex(found.item_names)
     if names.isna().any():
         raise bad("path", "a title of each item", f"none of {names.index[names.isna()][0]}")

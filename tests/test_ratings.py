@@ -248,17 +248,16 @@ def test_what_was_taken_as_what_is_said_in_one_line(tmp_path, text, said, capsys
     ("cells", "times"),
     [
         (["881250949", "881250950"], [881250949, 881250950]),
-        (["881250949.0", "881250950.0"], [881250949, 881250950]),
         (["-1", "2"], [-1, 2]),
-        (["1970-01-01T00:00:05Z", "1969-12-31"], [5, -86400]),
-        (["2014-05-03 10:00:00", "2014-05-03 12:00:00+02:00"], [1399111200, 1399111200]),
-        (["yesterday", "5"], None),
+        (["1700000000123456789", "5"], [1700000000123456789, 5]),
+        (["1970-01-01T00:00:05Z", "5"], None),
+        (["99999999999999999999", "5"], None),
         (["", "5"], None),
         (["inf", "5"], None),
         (["1e30", "5"], None),
     ],
 )
-def test_times_are_whole_numbers_or_iso_dates_or_none(tmp_path, cells, times):
+def test_times_are_whole_numbers_or_none(tmp_path, cells, times):
     text = f"user,item,rating,date\na,b,1,{cells[0]}\n\na,c,2,{cells[1]}\n"
     found = ratings(own(tmp_path, text)).times
     assert found is None if times is None else found.tolist() == times
@@ -330,14 +329,6 @@ def test_a_dataframe_is_read_as_a_table(frame, columns, capsys):
     assert as_named(ratings(frame, columns=columns)) == OWN
     assert "DataFrame" in capsys.readouterr().out
     pd.testing.assert_frame_equal(frame, before)
-
-
-def test_whole_ids_and_dates_of_a_dataframe():
-    frame = pd.DataFrame({"user": [1.0, 2.0], "item": [3, 4], "rating": [1, 5]})
-    frame["date"] = [pd.Timestamp("1970-01-01 00:00:05"), pd.Timestamp("1970-01-02")]
-    found = ratings(frame)
-    assert as_named(found) == [("1", "3", 1.0), ("2", "4", 5.0)]
-    assert found.times.tolist() == [5, 86400]
 
 
 # Whatever is written comes back ------------------------------------------------------------------
