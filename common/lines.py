@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -100,20 +101,26 @@ def plain_numbers(text: bytes, start: int, mark: str, places: list[int], width: 
     odd = [rb"^0\d", rb"\n0\d", re.escape(sep) + rb"0\d", rb"\.\d{6}"]  # each begins with a text
     odd += [rb"-0(?!\.)"] if text.find(b"-", start) >= 0 else []
     single = b'"+eE \t\v\f'.replace(sep, b"")
-    if any(text.find(byte, start) >= 0 for byte in single) or any(re.search(w, text) for w in odd):
+    if any(text.find(byte, start) >= 0 for byte in single):
         return None
     # The last column is read so that no line is short; if all have their marks, none is long.
-    kinds = {width - 1: float, places[2]: float}
-    kinds |= dict.fromkeys([*places[:2], *places[3:]], np.int64)
-    options = {"names": range(width), "usecols": [*kinds], "dtype": kinds, "sep": mark}
+    # Ids have no type given, as pandas would then take 1.0 for 1.
+    ids = [*places[:2], *places[3:]]
+    kinds = {place: float for place in (places[2], width - 1) if place not in ids}
+    options = {"names": range(width), "usecols": [*kinds, *ids], "dtype": kinds, "sep": mark}
     options |= {"header": None, "index_col": False, "na_filter": False, "skip_blank_lines": False}
     middle = text.find(b"\n", (start + len(text)) // 2) + 1
     halves = slice(start, middle), slice(middle, None)
     try:
-        with ThreadPoolExecutor(2) as pool:
+        with warnings.catch_warnings(action="error"), ThreadPoolExecutor(2) as pool:
             parts = [*pool.map(lambda h: pd.read_csv(io.BytesIO(text[h]), **options), halves)]
-            columns = [np.concatenate([part.pop(place) for part in parts]) for place in places]
-            (users, people), (items, things) = pool.map(pd.factorize, columns[:2])
+            columns = [*pool.map(lambda p: np.concatenate([part[p] for part in parts]), places)]
+            numbered = pool.map(pd.factorize, columns[:2])
+            if any(re.search(way, text) for way in odd):  # while two threads number the ids
+                return None
+            if any(column.dtype != np.int64 for column in columns[:2] + columns[3:]):
+                return None
+            (users, people), (items, things) = numbered
     except Exception:  # `read` finds what is wrong
         return None
     whole = text.count(sep, start) == (width - 1) * len(users)

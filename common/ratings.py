@@ -117,11 +117,12 @@ def _unpack(path) -> tuple:
 def _once(found: NamedRatings, text: bytes, mark: str, duplicates: str, where: str) -> NamedRatings:
     """Return ratings in which no pair of user and item is there twice."""
     pairs = found.users * len(found.item_names) + found.items
-    odd = found.users % 2 == 1
-    with ThreadPoolExecutor(2) as pool:  # to sort is far quicker than to look each pair up
-        halves = pool.map(np.sort, (pairs[odd], pairs[~odd]))
-        if not any((half[1:] == half[:-1]).any() for half in halves):
-            return found
+    middle = len(pairs) // 2
+    ordered = np.partition(pairs, middle)  # to sort is far quicker than to look each of them up
+    with ThreadPoolExecutor(2) as pool:
+        pool.map(np.ndarray.sort, (ordered[:middle], ordered[middle:]))
+    if not (ordered[1:] == ordered[:-1]).any():
+        return found
     pairs = pd.Series(pairs)
     if duplicates == "error":
         again = pairs.duplicated().to_numpy().argmax()

@@ -49,10 +49,10 @@ from common.ratings import ratings
         ("ann,Catch,4\nbob,Catch, 22,4\n", "line 2: .*at most 3 cells"),
         ("1,2,4\n3,4,5,6\n", "line 2: .*at most 3 cells"),
         # A stray quote would swallow the next line.
-        ('ann,tea,4\nbob,"tea,4\n', "line 2: expected .*quotes that close.*bob"),
-        ('user,item,rating\nann,"tea,4\nbob,tea",5\n\n', "line 2: expected .*quotes that close.*ann"),
-        ('user,item,rating,note\nann,tea,4,"fine\nbob,tea,5,bad"\n', "line 2: expected .*quotes that close"),
-        ('1,2,4\n3,"4,5\n6,"7,5\n', "line 2: expected .*quotes that close"),
+        ('ann,tea,4\nbob,"tea,4\n', "line 2: expected .*close in.*bob"),
+        ('user,item,rating\nann,"tea,4\nbob,tea",5\n\n', "line 2: expected .*close in.*ann"),
+        ('user,item,rating,note\nann,tea,4,"fine\nbob,tea,5,bad"\n', "line 2: expected .*close in"),
+        ('1,2,4\n3,"4,5\n6,"7,5\n', "line 2: expected .*close in"),
         # A wide table, as Jester's: a person a line, and a column for each joke.
         (lines(",", [[str(k / 4) for k in range(101)]] * 2), "line 1: .*columns=.*pandas.melt"),
         ("user,Heat,Alien,Emma\nann,4,5,3\n", "line 1: .*pandas.melt"),
