@@ -13,9 +13,9 @@ from urllib.request import build_opener
 import numpy as np
 
 from common.checks import integer
-from common.environment import data_folders
-from common.synthetic import stroke_digits
+from common.environment import ROOT, data_folders
 
+STROKES = ROOT / "classification" / "strokes.npz"  # tools/draw_digits.py has drawn them
 MIRRORS = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"]
 TIMEOUT = 10  # seconds without a byte before a mirror is given up
 PATIENCE = 180  # seconds for the whole download: 12 MB in four files
@@ -80,7 +80,7 @@ def mnist_pair(digits: tuple[int, int] = (1, 7), source: str = "auto") -> Digits
         raise ValueError(f'source: expected "auto", "mnist" or "strokes", got {source!r:.60}')
     if source == "strokes" and pair != {1, 7}:
         raise ValueError(f"digits: the stroke digits are ones and sevens only, got {digits!r:.60}")
-    note = "Digits: embedded pen strokes, drawn here"
+    note = "Digits: pen strokes, drawn by a program"
     if source != "strokes":
         try:
             return _mnist([*pair])
@@ -93,9 +93,10 @@ def mnist_pair(digits: tuple[int, int] = (1, 7), source: str = "auto") -> Digits
                     "ML_DATA_DIR to a folder that holds MNIST/raw, or connect to the network."
                 ) from error
             note += f" because MNIST is neither on this machine nor could it be fetched ({reason})"
-    train = stroke_digits(13_007, np.random.default_rng(1))  # as many as MNIST has ones and sevens
-    test = stroke_digits(2_163, np.random.default_rng(7))  # another seed keeps the parts apart
-    return Digits(*train, *test, "strokes", note + ".")
+    with np.load(STROKES, allow_pickle=False) as file:
+        kinds = zip(Digits._fields, (np.uint8, np.int64) * 2, strict=False)
+        parts = [file[name].astype(kind) for name, kind in kinds]
+    return Digits(*parts, "strokes", note + ".")
 
 
 def _mnist(pair: list[int]) -> Digits:

@@ -5,7 +5,6 @@ import math
 import pickle
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from common.synthetic import stroke_digits
+from common.digits import mnist_pair
 
 
 @pytest.fixture(scope="module")
 def strokes():
-    return nb.to_tensors(*stroke_digits(600, np.random.default_rng(0)))
+    return nb.to_tensors(*(part[:600] for part in mnist_pair(source="strokes")[:2]))
 
 
 # Losses ----------------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ import torch
 from classification_cases import LOSSES, generator, nb
 from tqdm import tqdm
 
-from common.synthetic import stroke_digits
+from common.digits import mnist_pair
 
 
 @pytest.fixture(scope="module")
 def strokes():
-    return nb.to_tensors(*stroke_digits(600, np.random.default_rng(0)))
+    return nb.to_tensors(*(part[:600] for part in mnist_pair(source="strokes")[:2]))
 
 
 # Images ----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common import digits, environment, synthetic
+from common import digits, environment
 
 RNG = np.random.default_rng(0)
 
@@ -76,13 +76,7 @@ def folders(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def few(monkeypatch):
-    """Draw only a few strokes, which saves a second."""
-    monkeypatch.setattr(digits, "stroke_digits", lambda n, rng: synthetic.stroke_digits(30, rng))
-
-
-@pytest.fixture
-def no_network(monkeypatch, folders, few):
+def no_network(monkeypatch, folders):
     """Empty data folders, and a mirror at a port where nobody listens."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -238,7 +232,7 @@ def test_where_nothing_can_be_kept_mnist_is_used_nevertheless(mini, folders, mon
     assert files_in(folders[0]) == files_in(folders[1]) == set()
 
 
-def test_wrong_bytes_from_the_server_are_never_kept(mini, folders, few):
+def test_wrong_bytes_from_the_server_are_never_kept(mini, folders):
     name = "t10k-labels-idx1-ubyte.gz"
     (mini.folder / name).write_bytes(gzip.compress(b"something else"))
     with pytest.raises(RuntimeError, match=r"could not be downloaded.*wrong checksum"):
@@ -283,7 +277,7 @@ def test_second_mirror_is_asked_when_the_first_stalls(mini, monkeypatch):
 
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.0 200 OK\r\n\r\n"])
-def test_a_trickle_is_given_up_and_the_note_says_so(folders, few, monkeypatch, head):
+def test_a_trickle_is_given_up_and_the_note_says_so(folders, monkeypatch, head):
     over = threading.Event()
 
     def trickle(server):
@@ -347,7 +341,7 @@ def test_without_a_network_the_stand_in_says_why_in_one_line(no_network):
 
 def test_the_stand_in_is_as_large_as_mnists_ones_and_sevens():
     pair = digits.mnist_pair(source="strokes")
-    assert pair.note == "Digits: embedded pen strokes, drawn here."
+    assert pair.note == "Digits: pen strokes, drawn by a program."
     assert pair.train_images.shape == (13_007, 28, 28)
     assert pair.test_images.shape == (2_163, 28, 28)
     assert set(pair.train_labels) == set(pair.test_labels) == {1, 7}
@@ -358,7 +352,7 @@ def test_a_proxy_that_is_no_address_falls_back_and_the_note_says_why(no_network,
     assert "nonnumeric port: '80a80'" in digits.mnist_pair().note
 
 
-def test_a_proxy_set_after_a_first_failure_is_used(mini, few, monkeypatch):
+def test_a_proxy_set_after_a_first_failure_is_used(mini, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://proxy.example:80a80")
     assert digits.mnist_pair().source == "strokes"
     monkeypatch.delenv("http_proxy")
@@ -449,7 +443,7 @@ def test_other_digits_have_no_stand_in(no_network):
 
 
 @pytest.mark.parametrize("pair", [[7, 1], np.array([1, 7]), (np.int64(1), np.uint8(7))])
-def test_digits_may_be_any_whole_numbers_in_any_order(few, pair):
+def test_digits_may_be_any_whole_numbers_in_any_order(pair):
     assert set(digits.mnist_pair(pair, source="strokes").test_labels) == {1, 7}
 
 

@@ -28,8 +28,13 @@ def pack(archive) -> bytes:
         "people": np.frombuffer("\n".join(found.user_names).encode(), np.uint8),
         "films": np.frombuffer("\n".join(found.item_names).encode(), np.uint8),
     }
+    return npz(arrays)
+
+
+def npz(arrays: dict[str, np.ndarray]) -> bytes:
+    """Return arrays as a file that `numpy.load` reads, a fifth smaller than NumPy writes it."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as file:  # a fifth less than NumPy's own
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as file:
         for name, array in arrays.items():
             content = io.BytesIO()
             np.save(content, array, allow_pickle=False)
