@@ -116,12 +116,9 @@ def axes(name, A, ndim):
     """Return the array or tensor; ValueError unless it has `ndim` (or any) axes, none empty."""
     if ndim not in (None, A.ndim) or 0 in A.shape:
         expected = "one number" if ndim == 0 else f"a non-empty array, ndim = {ndim or 'any'}"
-        hints = {
-            (1, True): ": use .ravel(), or .squeeze() of a DataFrame",
-            (1, False): ": give one column at a time" if A.ndim == 2 and A.size else "",
-            (2, False): ": use .reshape(-1, 1) of one column" if A.ndim == 1 and A.size else "",
-        }
-        hint = hints.get((ndim, ndim == 1 and 1 in A.shape), "")
+        flat = "use .ravel(), or .squeeze() of a DataFrame" if 1 in A.shape else "give one column"
+        hints = {(1, 2): f": {flat}", (2, 1): ": use .reshape(-1, 1) of one column"}
+        hint = hints.get((ndim, A.ndim), "") if A.size else ""
         raise ValueError(f"{name}: expected {expected}, got shape {tuple(A.shape)}{hint}")
     return A
 

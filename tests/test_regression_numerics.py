@@ -271,7 +271,7 @@ def test_shapes_that_do_not_fit_are_refused_with_a_way_out():
     X, y = draw(20, 3)
     for bad, hint in [
         ((X, y[:, None]), r"^y: .* got shape \(20, 1\): use .ravel\(\)"),
-        ((X, np.stack([y, y], axis=1)), r"^y: .* got shape \(20, 2\): give one column at a time"),
+        ((X, np.stack([y, y], axis=1)), r"^y: .* got shape \(20, 2\): give one column"),
         ((X[:, 0], y), r"^X: .* got shape \(20,\): use .reshape\(-1, 1\) of one column"),
     ]:
         with pytest.raises(ValueError, match=hint):
