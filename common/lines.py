@@ -101,7 +101,7 @@ def plain_numbers(text: bytes, start: int, mark: str, places: list[int], width: 
     odd = [rb"^0\d", rb"\n0\d", re.escape(sep) + rb"0\d", rb"\.\d{6}"]  # each begins with a text
     odd += [rb"-0(?!\.)"] if text.find(b"-", start) >= 0 else []
     single = b'"+eE \t\v\f'.replace(sep, b"")
-    if any(text.find(byte, start) >= 0 for byte in single):
+    if any(text.find(byte, start) >= 0 for byte in single) or any(re.search(w, text) for w in odd):
         return None
     # The last column is read so that no line is short; if all have their marks, none is long.
     # Ids have no type given, as pandas would then take 1.0 for 1.
@@ -114,17 +114,13 @@ def plain_numbers(text: bytes, start: int, mark: str, places: list[int], width: 
     try:
         with warnings.catch_warnings(action="error"), ThreadPoolExecutor(2) as pool:
             parts = [*pool.map(lambda h: pd.read_csv(io.BytesIO(text[h]), **options), halves)]
-            columns = [*pool.map(lambda p: np.concatenate([part[p] for part in parts]), places)]
-            numbered = pool.map(pd.factorize, columns[:2])
-            if any(re.search(way, text) for way in odd):  # while two threads number the ids
-                return None
-            if any(column.dtype != np.int64 for column in columns[:2] + columns[3:]):
-                return None
-            (users, people), (items, things) = numbered
+            columns = [np.concatenate([part.pop(place) for part in parts]) for place in places]
+            (users, people), (items, things) = pool.map(pd.factorize, columns[:2])
     except Exception:  # `read` finds what is wrong
         return None
-    whole = text.count(sep, start) == (width - 1) * len(users)
-    if not whole or not (np.abs(columns[2]) < 1e9).all():
+    whole = all(column.dtype == np.int64 for column in columns[:2] + columns[3:])
+    whole &= text.count(sep, start) == (width - 1) * len(users)
+    if not whole or not -1e9 < columns[2].min() <= columns[2].max() < 1e9:
         return None
     time = columns[3] if columns[3:] else None
     return [users, items, columns[2], time, people.astype(str), things.astype(str)]
