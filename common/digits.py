@@ -3,7 +3,6 @@
 import hashlib
 import os
 import tempfile
-import threading
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +17,6 @@ from common.environment import ROOT, data_folders
 STROKES = ROOT / "classification" / "strokes.npz"  # tools/draw_digits.py has drawn them
 MIRRORS = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"]
 TIMEOUT = 10  # seconds without a byte before a mirror is given up
-PATIENCE = 180  # seconds for the whole download: 12 MB in four files
 LARGEST = 50_000_000  # bytes that are read, and unpacked, at most: the largest file has 47 MB
 MNIST_MD5 = {  # of the four files by Y. LeCun, C. Cortes, C. Burges, uncompressed
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -110,10 +108,7 @@ def _mnist(pair: list[int]) -> Digits:
                 break
             foreign += [path] if os.path.lexists(path) else []
     missing = [name for name in MNIST_MD5 if name not in found]
-    thread = threading.Thread(target=_download, args=(missing, found, reasons), daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    reasons += [f"TimeoutError: not all was sent within {PATIENCE} seconds"] * thread.is_alive()
+    _download(missing, found, reasons)
     notes = ["Digits: MNIST, 28 × 28 pixels, handwritten"]
     notes += [f"not MNIST's, and left as it is: {path}" for path in foreign]
     if len(found) < len(MNIST_MD5):
@@ -136,11 +131,7 @@ def _checked(name: str, data: bytes) -> bytes:
 
 
 def _download(missing: list[str], found: dict[str, bytes], reasons: list[str]) -> None:
-    """Add the missing files to those found, or to the reasons why a mirror did not send them.
-
-    To be run in a thread that can be left behind: no time-out of a socket ends the wait for a name
-    server, or for a mirror that sends a byte now and then.
-    """
+    """Add the missing files to those found, or to the reasons why a mirror did not send them."""
     for mirror in MIRRORS:
         try:
             for name in missing:  # a new opener knows the proxies of this moment

@@ -276,32 +276,8 @@ def test_second_mirror_is_asked_when_the_first_stalls(mini, monkeypatch):
     assert socket.getdefaulttimeout() is None
 
 
-@pytest.mark.parametrize("head", [b"", b"HTTP/1.0 200 OK\r\n\r\n"])
-def test_a_trickle_is_given_up_and_the_note_says_so(folders, monkeypatch, head):
-    over = threading.Event()
-
-    def trickle(server):
-        connection, _ = server.accept()
-        with connection:
-            connection.sendall(head)
-            while not over.wait(0.02):
-                connection.sendall(b"H")
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=trickle, args=[server])
-        thread.start()
-        monkeypatch.setattr(digits, "MIRRORS", [f"http://127.0.0.1:{server.getsockname()[1]}/"])
-        monkeypatch.setattr(digits, "PATIENCE", 0.5)
-        pair = digits.mnist_pair()
-        over.set()
-        thread.join()
-    assert pair.source == "strokes"
-    assert "TimeoutError: not all was sent within 0.5 seconds" in pair.note
-
-
 def test_time_out_is_at_most_ten_seconds_without_data():
     assert digits.TIMEOUT <= 10
-    assert digits.PATIENCE <= 300
 
 
 def test_two_processes_that_download_at_once_both_get_it_whole(mini, folders):
