@@ -71,10 +71,6 @@ class Evidence:
 
     at_most = holds = truth  # names for a truth with an upper bound, and for one without a bound
 
-    def at_least(self, claim, measured, bound) -> Row:
-        """Record a truth with a lower bound."""
-        return self.truth(claim, measured, at_least=bound)
-
     def show(self) -> None:
         """Show all rows as a table.
 

@@ -32,7 +32,6 @@ def test_the_short_names_are_truths(measured, bound):
     evidence = Evidence("synthetic")
     for row, same in [
         (evidence.at_most("a", measured, bound), evidence.truth("a", measured, at_most=bound)),
-        (evidence.at_least("b", measured, bound), evidence.truth("b", measured, at_least=bound)),
         (evidence.holds("c", measured == bound), evidence.truth("c", measured == bound)),
     ]:
         assert row == same
