@@ -3,10 +3,12 @@
 import base64
 import html
 import io
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
+from IPython import get_ipython
 from IPython.display import display
 from PIL import Image
 
@@ -35,6 +37,14 @@ def use_style() -> None:
     plt.rc("grid", color="#E4E4E4", linewidth=0.6)
     plt.rc("lines", linewidth=1.8, markersize=4.5)
     plt.rcParams.update({"legend.frameon": False, "font.size": 10, "image.cmap": "gray"})
+
+
+def someone_watches() -> bool:
+    """Return whether a person runs this, in a notebook or a terminal: for sliders and bars."""
+    shell = get_ipython()
+    if hasattr(shell, "get_parent"):
+        return bool(shell.get_parent().get("content", {}).get("allow_stdin"))
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def show(fig: plt.Figure, alt: str) -> None:
