@@ -232,3 +232,50 @@ def test_slic_gives_the_grid_where_the_image_is_even():
     assert len(np.unique(labels)) == 6
     np.testing.assert_allclose(np.bincount(labels.ravel()), 400, atol=45)  # ties go to one side
     assert nb.slic(np.zeros((1, 1, 3)), 9).tolist() == [[0]]
+
+
+# What the page says of other photos -------------------------------------------------------------
+
+
+def other_photo(name, pixels):
+    from sklearn.datasets import load_sample_image
+
+    image = load_sample_image(name)
+    step = int(np.ceil(np.sqrt(image.shape[0] * image.shape[1] / pixels)))
+    return np.ascontiguousarray(image[::step, ::step])
+
+
+@pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
+def test_a_quantiser_of_pillow_s_is_ahead_at_some_k_on_another_photo(name):
+    image = other_photo(name, 8_000)
+    colours, place, counts = nb.unique_colours(image)
+    ahead = []
+    for k, found in enumerate(nb.palettes(colours, 40, weights=counts, rng=0, n_tries=3), start=1):
+        index, palette = nb.paint(colours, place, found.centroids)
+        ours = np.mean((palette[index].astype(float) - image) ** 2)
+        for method in (Image.Quantize.MEDIANCUT, Image.Quantize.MAXCOVERAGE):
+            theirs = Image.fromarray(image).quantize(
+                k, method=method, kmeans=1, dither=Image.Dither.NONE
+            )
+            ahead.append(np.mean((np.asarray(theirs.convert("RGB"), float) - image) ** 2) < ours)
+    assert any(ahead)
+
+
+def test_on_another_photo_medoids_may_move_farther_than_means_under_a_far_colour():
+    image = other_photo("china.jpg", 1_300)
+    X, _, w = nb.unique_colours(image)
+    medoids = nb.kmedoids(np.sqrt(nb.squared_distances(X, X)), 8, weights=w).medoids
+    clean = nb.kmeans(X, 8, weights=w, init=X[medoids]).centroids
+    moved = []
+    for seed in range(8):
+        noisy = image.copy()
+        noisy[np.random.default_rng(seed).random(image.shape[:2]) < 0.01] = (0, 255, 0)
+        Y, _, v = nb.unique_colours(noisy)
+        means = nb.kmeans(Y, 8, weights=v, init=clean).centroids
+        start = nb.squared_distances(X[medoids], Y).argmin(axis=1)
+        D = np.sqrt(nb.squared_distances(Y, Y))
+        again = Y[nb.kmedoids(D, 8, weights=v, init=start).medoids]
+        shift = (means - clean, again - X[medoids])
+        moved.append([np.sqrt((s**2).sum(axis=1)).mean() for s in shift])
+    means, medoids = np.mean(moved, axis=0)
+    assert medoids > means
