@@ -154,7 +154,7 @@ def test_the_palette_beats_pillow_or_says_so(run, capsys):
     from sklearn.datasets import load_sample_image
 
     names = run(load_sample_image("flower.jpg")[::4, ::4])
-    scores = names["scores"]
+    scores = names["own_scores"]
     best = max(scores[name] for name in names["RIVALS"])
     assert ("Do not trust" in capsys.readouterr().out) == (best > scores["ours"] + 0.1)
     assert scores["ours"] > scores["one mean colour"] + 5
