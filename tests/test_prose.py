@@ -125,7 +125,8 @@ def test_what_is_no_measured_number_is_not(prose):
 
 
 def solutions(notebook: dict) -> list[str]:
-    folded = re.findall(r"<details>.*?</details>", "\n\n".join(sources(notebook, "markdown")), re.S)
+    text = "\n\n".join(sources(notebook, "markdown"))
+    folded = re.findall(r"<details>.*?</details>", text[text.index("## Exercises") :], re.S)
     return ["\n".join(re.findall(r"```python\n(.*?)```", block, re.S)) for block in folded]
 
 

@@ -48,7 +48,7 @@ def fingerprint(notebook: dict, folder: Path) -> str:
             waiting += imports(code)
     parts += [modules[file] for file in sorted(modules)]
     parts += pins(root, {name.split(".")[0] for name in imported})
-    data = [file for file in sorted(folder.rglob("*")) if file.suffix in (".csv", ".npz")]
+    data = [file for file in sorted(folder.rglob("*")) if file.suffix in (".csv", ".npz", ".json")]
     data = [file for file in data if ".ipynb_checkpoints" not in file.parts]
     data += sorted(f for f in (root / "common").glob("*.*") if f.suffix in (".mplstyle", ".html"))
     parts += [
