@@ -210,19 +210,32 @@ def test_a_start_with_more_centroids_than_places_names_k(init):
         nb.starting_centroids(X, np.array([1.0, 1, 0]), 2, init, 0)
 
 
-def test_jitter_far_from_the_origin_ends():
-    """Rounding may send Lloyd's algorithm round in circles; that is noticed, and is an end."""
-    circles = 0
-    for seed in range(100):
+@pytest.mark.parametrize(("n", "d", "k"), [(30, 2, 3), (200, 2, 8), (1000, 3, 8)])
+def test_jitter_far_from_the_origin_is_clustered_like_any_other(n, d, k):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
-        X = 1e6 + 1e-9 * rng.standard_normal((30, 2))
-        C = np.unique(X[rng.choice(30, 3, replace=False)], axis=0)
-        for r in (nb.kmeans(X, len(C), init=C), nb.lloyd(X, np.ones(30), C)):
+        X = 1e6 + 1e-9 * rng.standard_normal((n, d))
+        C = np.unique(X[rng.choice(n, k, replace=False)], axis=0)
+        r, near = nb.kmeans(X, len(C), init=C), nb.kmeans(X - 1e6, len(C), init=C - 1e6)
+        assert r.converged
+        np.testing.assert_array_equal(r.labels, near.labels)
+        np.testing.assert_allclose(r.centroids - 1e6, near.centroids, atol=1e-10)  # spacing at 1e6
+        assert r.inertia == pytest.approx(near.inertia)
+
+
+def test_a_circle_of_roundings_is_an_end():
+    circles = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        X = 1e6 + 1e-9 * rng.standard_normal((200, 2))
+        C = np.unique(X[rng.choice(200, 8, replace=False)], axis=0)
+        for method in (nb.lloyd, nb.lloyd_with_margins):  # without what spares `kmeans` the circles
+            r = method(X, np.ones(200), C, 1000)
             assert r.converged
-            assert r.n_iter < 100
-        again = nb.lloyd(X, np.ones(30), r.centroids, 1)
-        circles += not np.array_equal(again.centroids, r.centroids)
-    assert circles > 10  # or this tests nothing
+            assert r.n_iter < 1000
+            again = method(X, np.ones(200), r.centroids, 1)
+            circles += not np.array_equal(again.centroids, r.centroids)
+    assert circles > 20  # or this tests nothing
 
 
 def test_squares_too_small_for_floats_are_refused_by_name():
