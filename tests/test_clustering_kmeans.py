@@ -174,6 +174,110 @@ def test_a_bad_start_is_kept_apart_from_a_good_one():
     assert nb.kmeans(X, 3, init=X[[0, 1, 2]]).inertia > 1000 * nb.kmeans(X, 3, init=X[1:]).inertia
 
 
+def passes_to_fill(X, w, C):
+    """Fill the empty clusters; return how many passes that took, and labels without empty ones."""
+    passes = []
+    _, labels = nb.fill_empty(
+        X, w, C, nb.nearest(X, C), lambda X, C: passes.append(1) or nb.nearest(X, C)
+    )
+    assert (np.bincount(labels, w, len(C)) > 0).all()
+    return len(passes)
+
+
+def test_all_empty_clusters_are_filled_in_one_pass():
+    X = np.arange(40.0)[:, None] ** 2
+    for k in (1, 3, 12):
+        C = np.vstack([[[0.0]], 1e6 + np.arange(k)[:, None]])
+        assert passes_to_fill(X, np.ones(40), C) == 1
+
+
+def test_web_colours_as_a_start_take_few_passes():
+    X, _, w = nb.unique_colours(small_photo(4))
+    levels = np.arange(0.0, 256, 51)
+    web = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 3)
+    empty = np.sum(np.bincount(nb.nearest(X, web), w, 216) == 0)
+    assert empty > 100
+    assert passes_to_fill(X, w, web) <= 10
+    assert_is_fixed_point(X, w, nb.kmeans(X, 216, weights=w, init=web))
+
+
+@pytest.mark.parametrize("init", ["random", "k-means++"])
+def test_a_start_with_more_centroids_than_places_names_k(init):
+    X = np.array([[0.0, 0], [0, 0], [5, 5]])
+    with pytest.raises(ValueError, match=r"k: expected at most 2, .* got 3"):
+        nb.starting_centroids(X, np.ones(3), 3, init, 0)
+    with pytest.raises(ValueError, match=r"k: expected at most 1, .* got 2"):
+        nb.starting_centroids(X, np.array([1.0, 1, 0]), 2, init, 0)
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(30, 2, 3), (200, 2, 8), (1000, 3, 8)])
+def test_jitter_far_from_the_origin_is_clustered_like_any_other(n, d, k):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X = 1e6 + 1e-9 * rng.standard_normal((n, d))
+        C = np.unique(X[rng.choice(n, k, replace=False)], axis=0)
+        r, near = nb.kmeans(X, len(C), init=C), nb.kmeans(X - 1e6, len(C), init=C - 1e6)
+        assert r.converged
+        np.testing.assert_array_equal(r.labels, near.labels)
+        np.testing.assert_allclose(r.centroids - 1e6, near.centroids, atol=1e-10)  # spacing at 1e6
+        assert r.inertia == pytest.approx(near.inertia)
+
+
+def test_a_circle_of_roundings_is_an_end():
+    circles = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        X = 1e6 + 1e-9 * rng.standard_normal((200, 2))
+        C = np.unique(X[rng.choice(200, 8, replace=False)], axis=0)
+        for method in (nb.lloyd, nb.lloyd_with_margins):  # without what spares `kmeans` the circles
+            r = method(X, np.ones(200), C, 1000)
+            assert r.converged
+            assert r.n_iter < 1000
+            again = method(X, np.ones(200), r.centroids, 1)
+            circles += not np.array_equal(again.centroids, r.centroids)
+    assert circles > 20  # or this tests nothing
+
+
+def test_squares_too_small_for_floats_are_refused_by_name():
+    X = np.random.default_rng(0).random((20, 2))
+    for tiny in (1e-101, 1e-170, 1e-300):
+        with pytest.raises(ValueError, match=r"X: .*multiply"):
+            nb.kmeans(X * tiny, 3, rng=0)
+    r = nb.kmeans(X * 1e-99, 3, init=X[:3] * 1e-99)
+    np.testing.assert_array_equal(r.labels, nb.kmeans(X, 3, init=X[:3]).labels)
+    assert nb.kmeans(np.zeros((4, 2)), 1).inertia == 0
+    with pytest.raises(ValueError, match="k"):
+        nb.kmeans([[0.0], [1e-170], [1]], 3)
+
+
+def test_a_far_centroid_does_not_blur_the_rest():
+    X = np.random.default_rng(0).random((200, 3))
+    C = np.vstack([X[:5], [[1e30, 0, 0]]])
+    fast, plain = nb.kmeans(X, 6, init=C), nb.lloyd(X, np.ones(200), C)
+    np.testing.assert_array_equal(fast.labels, plain.labels)
+
+
+@pytest.mark.parametrize("scale", [1e-90, 1.0, 1e90])
+@pytest.mark.parametrize("shift", [0.0, 1.0, 1e3, 1e8])
+@pytest.mark.parametrize(("d", "k"), [(1, 1), (3, 2), (3, 40), (30, 7)])
+def test_products_give_the_plain_labels_and_safe_margins(scale, shift, d, k):
+    rng = np.random.default_rng(k)
+    X = scale * (shift + rng.random((3000, d)))
+    C = X[rng.choice(3000, k, replace=False)]
+    X[:50] = C[rng.integers(0, k, 50)]
+    X[50:100] = (X[100:150] + X[:50]) / 2  # ties, nearly
+    product = nb.Product(X, C)
+    D = nb.squared_distances(X, C)
+    for i in (None, np.arange(0, 3000, 7)):
+        labels, margin = product.nearest(C, i)
+        some = D if i is None else D[i]
+        np.testing.assert_array_equal(labels, some.argmin(axis=1))
+        if k > 1:
+            u, second = np.sqrt(np.sort(some, axis=1)[:, :2]).T
+            assert (margin <= (second - u) * (1 + 1e-12)).all()
+            assert np.median(margin / np.maximum(second - u, 1e-300)) > 0.9 or shift > 1e3
+
+
 def test_max_iter_and_tol():
     X = np.random.default_rng(0).random((2000, 3))
     C = X[:9]
@@ -269,7 +373,7 @@ def test_arguments_are_left_alone():
         ("init", {"init": GOOD[:3]}),
         ("init", {"init": GOOD[:2, :1]}),
         ("init", {"init": GOOD[:2] * np.nan}),
-        ("init", {"init": None}),
+        ('init: expected "k-means.*None', {"init": None}),
         ("rng", {"rng": "seed"}),
         ("rng", {"rng": -1}),
         ("max_iter", {"max_iter": 0}),

@@ -8,15 +8,22 @@ from clustering_cases import euclidean, nb, seeds, small_photo
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import sparse
 
 
 @st.composite
 def dissimilarities(draw):
     n = draw(st.integers(1, 12))
     D = draw(arrays(np.float64, (n, n), elements=st.integers(0, 9)))
+    np.fill_diagonal(D, 0)
     k = draw(st.integers(1, n))
     w = draw(arrays(np.int64, n, elements=st.integers(1, 3)))
     return D, k, w
+
+
+def without_own(D):
+    """D with zeros on its diagonal."""
+    return D * (1 - np.eye(len(D)))
 
 
 def best_swap(D, w, medoids):
@@ -26,6 +33,12 @@ def best_swap(D, w, medoids):
     return min((nb.cost_of(D, w, t) for t in trials), default=np.inf)
 
 
+def assert_every_medoid_is_in_its_own_cluster(D, r):
+    np.testing.assert_array_equal(r.labels[r.medoids], np.arange(len(r.medoids)))
+    nearest = D[r.medoids].min(axis=0)
+    np.testing.assert_array_equal(D[r.medoids[r.labels], np.arange(len(D))], nearest)
+
+
 @given(dissimilarities(), st.sampled_from(["build", "random"]), seeds)
 def test_kmedoids_is_a_local_optimum_over_all_single_swaps(case, init, seed):
     D, k, w = case
@@ -33,7 +46,7 @@ def test_kmedoids_is_a_local_optimum_over_all_single_swaps(case, init, seed):
     assert best_swap(D, w, r.medoids) >= r.cost - 1e-9
     assert len(set(r.medoids.tolist())) == k
     assert r.cost == pytest.approx(nb.cost_of(D, w, r.medoids))
-    np.testing.assert_array_equal(r.labels, D[r.medoids].argmin(axis=0))
+    assert_every_medoid_is_in_its_own_cluster(D, r)
     assert (np.diff(r.history) < 0).all()
     assert (len(r.history), r.history[-1], r.converged) == (r.n_swaps + 1, r.cost, True)
 
@@ -120,6 +133,38 @@ def test_kmedoids_weights_are_repeats(case, seed):
         np.testing.assert_allclose(a.history, b.history)
 
 
+@pytest.mark.parametrize("method", [nb.kmedoids, nb.kmedoids_alternating])
+def test_more_medoids_than_places_each_have_their_own_cluster(method):
+    D = euclidean(np.array([[0.0], [0], [5], [9]]))
+    for k in (3, 4):
+        for init in ("build", "random", np.arange(k)):
+            r = method(D, k, init=init, rng=0)
+            assert sorted(set(r.labels.tolist())) == list(range(k))
+            assert_every_medoid_is_in_its_own_cluster(D, r)
+    r = method(D, 2, init=[0, 1])  # both at one place
+    assert r.cost == 4
+    assert_every_medoid_is_in_its_own_cluster(D, r)
+
+
+def test_rounding_on_the_diagonal_is_dropped():
+    D = euclidean(np.random.default_rng(0).random((20, 2)))
+    noisy = D + np.diag(np.full(20, 1e-9))
+    np.testing.assert_array_equal(nb.kmedoids(noisy, 3).medoids, nb.kmedoids(D, 3).medoids)
+    assert nb.kmedoids(noisy, 20).cost == 0
+    assert noisy.diagonal().all()  # the argument is left alone
+
+
+@given(dissimilarities(), st.integers(1, 60))
+def test_the_bound_is_below_every_choice_of_medoids_and_never_falls(case, n_iter):
+    D, k, w = case
+    k = min(k, 3)
+    sets = [list(m) for m in combinations(range(len(D)), k)]
+    best = min(nb.cost_of(D, w, m) for m in sets)
+    bounds = nb.lower_bound(D, sets[-1], weights=w, n_iter=n_iter)
+    assert (np.diff(bounds) >= 0).all()
+    assert bounds[-1] <= best + 1e-9 * (1 + best)
+
+
 def test_repeats_of_a_point_do_not_change_the_cost_of_k_distinct_points():
     X = np.repeat([[0.0], [3.0], [10.0]], [5, 1, 3], axis=0)
     for init in ("build", "random"):
@@ -133,22 +178,22 @@ def test_repeats_of_a_point_do_not_change_the_cost_of_k_distinct_points():
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_kmedoids_reaches_the_optimum_of_eight_points(seed, k, symmetric):
     rng = np.random.default_rng(seed)
-    D = euclidean(rng.standard_normal((8, 2))) if symmetric else rng.random((8, 8))
+    D = euclidean(rng.standard_normal((8, 2))) if symmetric else without_own(rng.random((8, 8)))
     sets = [list(c) for c in combinations(range(8), k)]
     ends = [nb.kmedoids(D, k, init=c).cost for c in sets]
     assert min(ends) == pytest.approx(min(D[c].min(axis=0).sum() for c in sets))
 
 
 def test_rows_are_candidates():
-    D = np.array([[9.0, 9, 9], [0, 0, 0], [9, 9, 9]])  # candidate 1 serves everybody for nothing
+    D = np.array([[0.0, 9, 9], [0, 0, 0], [9, 9, 0]])  # candidate 1 serves everybody for nothing
     assert nb.kmedoids(D, 1).medoids.tolist() == [1]
-    assert nb.kmedoids(D.T, 1).cost == 18
+    assert nb.kmedoids(D.T, 1).cost == 9
 
 
 @given(dissimilarities(), seeds, st.integers(-3, 3))
 def test_kmedoids_permutation_and_scaling(case, seed, power):
     D, k, w = case
-    D = D + np.random.default_rng(0).random(D.shape)  # no ties
+    D = without_own(D + np.random.default_rng(0).random(D.shape))  # no ties
     rng = np.random.default_rng(seed)
     order, start = rng.permutation(len(D)), rng.choice(len(D), k, replace=False)
     r = nb.kmedoids(D, k, weights=w, init=start)
@@ -171,7 +216,7 @@ def test_build_by_differences_is_plain_build(case, k):
 @pytest.mark.parametrize("k", [1, 20, 24, 25, 40])
 def test_many_medoids_take_the_plain_swaps_too(k):
     rng = np.random.default_rng(k)
-    D, w = rng.random((70, 70)), rng.integers(0, 4, 70)
+    D, w = without_own(rng.random((70, 70))), rng.integers(0, 4, 70)
     start = rng.choice(np.flatnonzero(w), k, replace=False)
     medoids, history = nb.swaps_plain(D, w, start)
     r = nb.kmedoids(D, k, weights=w, init=start)
@@ -193,15 +238,13 @@ def test_build_is_greedy():
 @given(dissimilarities(), seeds)
 def test_alternating_never_rises_and_its_medoids_are_best_in_their_clusters(case, seed):
     D, k, w = case
-    np.fill_diagonal(D, 0)
     r = nb.kmedoids_alternating(D, k, weights=w, init="random", rng=seed)
     assert r.converged
     assert (np.diff(r.history) <= 0).all()
     assert r.cost == pytest.approx(nb.cost_of(D, w, r.medoids))
     for j, m in enumerate(r.medoids):
         i = np.flatnonzero(r.labels == j)
-        if i.size:
-            assert D[m, i] @ w[i] <= (D[np.ix_(i, i)] @ w[i]).min() + 1e-9
+        assert D[m, i] @ w[i] <= (D[np.ix_(i, i)] @ w[i]).min() + 1e-9
 
 
 def test_swaps_beat_alternating_on_a_photo():
@@ -237,6 +280,11 @@ def test_large_matrix_is_a_local_optimum(k):
         ("D", {"D": np.full((3, 3), np.inf)}),
         ("D", {"D": -np.ones((3, 3))}),
         ("D", {"D": [[0, 1], [1]]}),
+        ("D: .* square", {"D": np.zeros((3, 4))}),
+        ("D: .*similarities", {"D": np.eye(3)}),
+        ("D: .*diagonal", {"D": [[0, 1, 2], [1, 0.5, 1], [2, 1, 0]]}),
+        ("D: .*inf: .*not connected", {"D": [[0, 1, np.inf], [1, 0, np.inf], [np.inf, np.inf, 0]]}),
+        ("D: .*sparse.*shortest_path", {"D": sparse.csr_array(1 - np.eye(3))}),
         ("k", {"k": 0}),
         ("k", {"k": 4}),
         ("k", {"k": 1.0}),
@@ -251,7 +299,7 @@ def test_large_matrix_is_a_local_optimum(k):
         ("init", {"init": [0, 3]}),
         ("init", {"init": [0, -1]}),
         ("init", {"init": [0, 1.5]}),
-        ("init", {"init": None}),
+        ('init: expected "build", "random" or 2 .*None', {"init": None}),
         ("rng", {"rng": 0.5}),
         ("max_iter", {"max_iter": 0}),
     ],
