@@ -1,5 +1,7 @@
 """Samples, starts and the number of clusters."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from clustering_cases import (
@@ -54,6 +56,32 @@ def test_clara_with_few_or_skewed_points(k):
 def test_clara_bad_arguments(name, arguments):
     with pytest.raises(ValueError, match=name):
         nb.clara(**{"X": GOOD, "k": 2} | arguments)
+
+
+def test_clara_takes_little_memory_in_many_dimensions():
+    X = np.random.default_rng(0).random((1500, 784))
+    tracemalloc.start()
+    r = nb.clara(X, 5, n_samples=1, size=1000, rng=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * X.nbytes  # and not 1,000 × 1,000 × 784 numbers
+    D = np.sqrt(nb.squared_distances(X, X[r.medoids]))
+    assert r.cost == pytest.approx(D.min(axis=1).sum())
+
+
+def test_clara_puts_each_medoid_in_its_own_cluster_though_points_are_equal():
+    X = np.repeat([[0.0], [5], [9]], [6, 2, 2], axis=0)
+    for seed in range(5):
+        r = nb.clara(X, 6, size=6, rng=seed)
+        np.testing.assert_array_equal(r.labels[r.medoids], np.arange(6))
+
+
+def test_several_starts_know_the_distinct_points_of_all():
+    X = np.random.default_rng(0).random((2000, 2))
+    r = nb.kmeans_of_starts(X, 590, rng=0, size=600, n_starts=2, n_finals=1)
+    assert len(np.unique(r.labels)) == 590
+    with pytest.raises(ValueError, match=r"k: .* from 1 to 2000, the number of distinct"):
+        nb.kmeans_of_starts(X, 2001, rng=0, size=600)
 
 
 def test_several_starts_are_not_worse_than_the_typical_one():
@@ -127,6 +155,26 @@ def test_psnr():
     assert nb.psnr(a, b) == 0
     assert nb.psnr(a, a) == np.inf
     assert nb.psnr(a, a + 1) == pytest.approx(20 * np.log10(255))
+    image = small_photo()
+    noisy = np.random.default_rng(0).integers(0, 256, image.shape).astype(np.uint8)
+    error = np.mean((image.astype(float) - noisy) ** 2)
+    assert nb.psnr(image, noisy) == pytest.approx(10 * np.log10(255**2 / error))
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "other"),
+    [
+        ("other", np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)),
+        ("other", np.zeros((2, 2, 3), np.uint8), np.zeros((1, 1, 3), np.uint8)),
+        ("other", np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3))),
+        ("image", np.zeros((2, 2, 3)), np.zeros((2, 2, 3))),
+        ("image", np.zeros((0, 2, 3), np.uint8), np.zeros((0, 2, 3), np.uint8)),
+        ("image", None, None),
+    ],
+)
+def test_psnr_bad_arguments(name, image, other):
+    with pytest.raises(ValueError, match=name):
+        nb.psnr(image, other)
 
 
 # How many clusters -----------------------------------------------------------------------------
@@ -157,6 +205,15 @@ def test_silhouette_of_points_alone_and_of_equal_points():
         ("labels", {"labels": [0, 0, 0, 0]}),
         ("labels", {"labels": [0, 0, 2, 2]}),
         ("weights", {"weights": [1]}),
+        ("weights: .*whole", {"weights": [0.25] * 4}),
+        ("D: .*from 0", {"D": np.eye(4) - 1}),
+        ("D: .*similarities", {"D": np.eye(4)}),
+        ("D: .*inf", {"D": np.where(np.eye(4), 0, np.inf)}),
+        ("D: .*square", {"D": np.zeros((4, 3))}),
+        ("labels", {"labels": [-1, 0, 1, 1]}),
+        ("labels", {"labels": [0.0, 0, 1, 1]}),
+        ("labels", {"labels": ["0", "0", "1", "1"]}),
+        ("labels", {"labels": [False, False, True, True]}),
     ],
 )
 def test_silhouette_bad_arguments(name, arguments):

@@ -85,6 +85,27 @@ def test_cielab_of_known_colours_and_back():
     assert ((out_of_reach >= 0) & (out_of_reach <= 255)).all()
 
 
+@pytest.mark.parametrize(
+    ("message", "rgb"),
+    [
+        ("multiply by 255", np.full((2, 3), 0.5)),
+        ("multiply by 255", [[0.0, 1.0, 0.2]]),
+        ("last axis", np.zeros((4, 4, 4), np.uint8)),
+        ("last axis", 7),
+        ("from 0 to 255", [[0, 0, 256]]),
+        ("from 0 to 255", [[-1, 0, 0]]),
+        ("from 0 to 255", [[np.nan, 0, 0]]),
+    ],
+)
+def test_cielab_bad_arguments(message, rgb):
+    with pytest.raises(ValueError, match=f"rgb: .*{message}"):
+        nb.rgb_to_lab(rgb)
+
+
+def test_cielab_of_nearly_black_colours():
+    np.testing.assert_allclose(nb.rgb_to_lab([[1.0, 0, 1], [0, 0, 0]])[1], 0, atol=1e-9)
+
+
 def test_features_and_boundaries():
     image = np.zeros((3, 5, 3), np.uint8)
     F = nb.pixel_features(image, 10.0)

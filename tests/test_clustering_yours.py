@@ -125,6 +125,8 @@ def test_more_than_256_colours_are_cut_with_a_sentence(run, capsys):
     assert failed(names) == []
     assert_saved(names, image, 256)
     assert "K = 1000 is cut to 256 colours" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"palette: .* 256 colours, got 257"):
+        names["png_bytes"](np.zeros((1, 1), int), np.zeros((257, 3), np.uint8))
 
 
 def test_the_fewest_colours_reach_30_db_and_one_fewer_does_not(run, capsys):
