@@ -114,3 +114,41 @@ def test_features_and_boundaries():
     labels = np.array([[0, 0, 1], [0, 0, 1], [2, 2, 2]])
     assert nb.boundaries(labels).tolist() == [[0, 1, 0], [1, 1, 1], [0, 0, 0]]
     assert not nb.boundaries(np.ones((4, 1), int)).any()
+
+
+# Dithering -------------------------------------------------------------------------------------
+
+
+def dithered_pixel_by_pixel(image, palette):
+    """Floyd and Steinberg's diffusion of errors as it is told: row by row, left to right."""
+    h, wide = image.shape[:2]
+    passed_on, index, C = np.zeros((h + 1, wide + 2, 3)), np.zeros((h, wide), int), palette * 1.0
+    for r, q in np.ndindex(h, wide):
+        v = np.clip(image[r, q] + passed_on[r, q + 1] / 16, 0, 255)
+        index[r, q] = ((v - C) ** 2).sum(axis=1).argmin()
+        error = v - C[index[r, q]]
+        passed_on[r, q + 2] += 7 * error
+        passed_on[r + 1, q] += 3 * error
+        passed_on[r + 1, q + 1] += 5 * error
+        passed_on[r + 1, q + 2] += error
+    return index
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (1, 1), (1, 30), (30, 1), (40, 2), (2, 40), (7, 3)])
+@pytest.mark.parametrize("k", [1, 2, 9])
+def test_dithering_in_waves_is_dithering_pixel_by_pixel(shape, k):
+    rng = np.random.default_rng(k)
+    image = rng.integers(0, 256, (*shape, 3)).astype(np.uint8)
+    palette = rng.integers(0, 256, (k, 3)).astype(np.uint8)
+    expected = dithered_pixel_by_pixel(image, palette)
+    np.testing.assert_array_equal(nb.dither(image, palette), expected)
+
+
+def test_dithering_keeps_the_mean_of_an_even_grey():
+    palette = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)
+    for level in (1, 64, 100, 200):
+        index = nb.dither(np.full((60, 80, 3), level, np.uint8), palette)
+        assert 255 * index.mean() == pytest.approx(level, abs=5)
+    ramp = np.repeat(np.tile(np.arange(0, 256, 2, dtype=np.uint8), (64, 1))[..., None], 3, axis=2)
+    means = 255 * nb.dither(ramp, palette).reshape(64, 8, 16).mean(axis=(0, 2))
+    np.testing.assert_allclose(means, ramp[..., 0].reshape(64, 8, 16).mean(axis=(0, 2)), atol=6)

@@ -170,7 +170,7 @@ def test_a_console_that_lacks_letters_breaks_no_command(project, target, encodin
 
 def test_check_prints_a_path_that_the_console_cannot_show(project):
     """The folder's name has a λ; nothing is installed, so that the Python is the one named."""
-    done = project.run("make", "check", PYTHONIOENCODING="cp1252")
+    done = project.run("make", "check", PYTHONIOENCODING="cp1252", ML_DATA_DIR="λ")
     assert "Traceback" not in done.stderr
     assert "MNIST: not in " in done.stdout
 
