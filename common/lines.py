@@ -48,8 +48,7 @@ def layout(raw: bytes, where: str, columns, encoding: str) -> tuple:
     taken = zip(USUAL, [titles[place] if titled else place for place in places], strict=False)
     said = [f"{kind} = {column}" for kind, column in taken]
     print(f"{where[6:-6]}: columns", *said, "" if titled else "(there are no titles)")
-    if titled:
-        start = text.find(b"\n", start) + 1 or len(text)
+    start = (text.find(b"\n", start) + 1 or len(text)) if titled else start
     return text, start, mark, places, len(titles)
 
 
@@ -93,18 +92,18 @@ def plain_numbers(text: bytes, start: int, mark: str, places: list[int], width: 
     """Read whole ids with pandas, quickly; None where that might change or lose a cell.
 
     Quotes, and numbers in writings that differ from Python's (+7, 007, -0, 1e0, 12 decimals,
-    blanks around them), are for `read`, and so is whatever pandas refuses.
+    blanks around them), are for `read`, and so is whatever pandas refuses. The last column is read
+    so that no line is short; if all have their marks, none is long. Ids have no type given, as
+    pandas would then take 1.0 for 1.
     """
     if mark == "::":  # pandas is quick with a single character
         text, start, mark = text[start:].replace(b"::", b"\x1f"), 0, "\x1f"
     sep = mark.encode()
-    odd = [rb"^0\d", rb"\n0\d", re.escape(sep) + rb"0\d", rb"\.\d{6}"]  # each begins with a text
-    odd += [rb"-0(?!\.)"] if text.find(b"-", start) >= 0 else []
     single = b'"+eE \t\v\f'.replace(sep, b"")
-    if any(text.find(byte, start) >= 0 for byte in single) or any(re.search(w, text) for w in odd):
+    odd = text.find(b"-", start) >= 0 and re.search(rb"-0(?!\.)", text)
+    odd = odd or re.match(rb"0\d", text) or any(text.find(byte, start) >= 0 for byte in single)
+    if odd or _has_long_numbers(text, sep):
         return None
-    # The last column is read so that no line is short; if all have their marks, none is long.
-    # Ids have no type given, as pandas would then take 1.0 for 1.
     ids = [*places[:2], *places[3:]]
     kinds = {place: float for place in (places[2], width - 1) if place not in ids}
     options = {"names": range(width), "usecols": [*kinds, *ids], "dtype": kinds, "sep": mark}
@@ -122,8 +121,19 @@ def plain_numbers(text: bytes, start: int, mark: str, places: list[int], width: 
     whole &= text.count(sep, start) == (width - 1) * len(users)
     if not whole or not -1e9 < columns[2].min() <= columns[2].max() < 1e9:
         return None
-    time = columns[3] if columns[3:] else None
-    return [users, items, columns[2], time, people.astype(str), things.astype(str)]
+    return [users, items, *[*columns[2:], None][:2], people.astype(str), things.astype(str)]
+
+
+def _has_long_numbers(text: bytes, sep: bytes) -> bool:
+    """Whether a cell, but the text's first, begins with 0 and a digit, or has 6 decimals."""
+    for k in range(0, len(text), 1 << 18):  # a piece that stays in the processor's cache
+        piece = np.frombuffer(text[k : k + (1 << 18) + 6], np.uint8)
+        digit, mark = piece - 48 < 10, (piece == ord(sep)) | (piece == ord("\n"))
+        two = digit[1:] & digit[:-1]
+        decimals = (piece[:-6] == ord(".")) & two[1:-4] & two[3:-2] & two[5:]
+        if decimals.any() or (mark[:-2] & (piece[1:-1] == ord("0")) & digit[2:]).any():
+            return True
+    return False
 
 
 def read(text: bytes, start: int, mark: str, places: list[int], width: int, where: str) -> list:

@@ -116,8 +116,7 @@ def _unpack(path) -> tuple:
 def _once(found: NamedRatings, text: bytes, mark: str, duplicates: str, where: str) -> NamedRatings:
     """Return ratings in which no pair of user and item is there twice."""
     pairs = found.users * len(found.item_names) + found.items
-    ordered = np.sort(pairs)  # far quicker than to look each of them up
-    if not (ordered[1:] == ordered[:-1]).any():
+    if np.diff(np.sort(pairs)).all():  # far quicker than to look each of them up
         return found
     pairs = pd.Series(pairs)
     if duplicates == "error":
