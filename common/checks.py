@@ -101,7 +101,9 @@ def plain(name, value, kinds="iuf"):
         A = np.asarray(value)
         table = getattr(getattr(value, "dtypes", None), "items", tuple)()  # of a DataFrame
         columns = [(f" in column {column!r}", dtype) for column, dtype in table]
-        columns += [("", getattr(value, "dtype", None)), ("", A.dtype)]
+        flat = np.array([part for part in parts if not getattr(part, "ndim", 0)], object).flat
+        mixed = any(isinstance(part, bool | np.bool_) for part in flat) and np.dtype(bool)
+        columns += [("", getattr(value, "dtype", None)), ("", A.dtype), (" of a value", mixed)]
         for where, dtype in columns if A.size else ():
             if hasattr(dtype, "na_value") or getattr(dtype, "kind", kinds[0]) not in kinds:
                 got = f"dtype {dtype}{where}: convert it by .astype({way})"

@@ -17,14 +17,16 @@ ROOT = Path(__file__).resolve().parents[1]
 def settings() -> dict:
     """Return the table `project` of pyproject.toml, empty where somebody took common/ alone.
 
-    Before Python 3.11, which cannot read the file, it has only the line `requires-python`.
+    Before Python 3.11, which cannot read the file, it has only the line `requires-python`; so too
+    where the file is broken.
     """
     text = _read(ROOT / "pyproject.toml")
     try:
         import tomllib
-    except ModuleNotFoundError:
+
+        return tomllib.loads(text).get("project", {})
+    except (ModuleNotFoundError, ValueError):
         return dict(re.findall(r'^(requires-python) = "(.*)"', text, re.MULTILINE))
-    return tomllib.loads(text).get("project", {})
 
 
 def data_folders() -> list:
@@ -62,6 +64,8 @@ def findings(disk: float = 2e8) -> list:
     found = [_tested("Python", sys.version.split()[0], project.get("requires-python", ""))]
     if not found[0][0]:
         return found
+    if _read(ROOT / "pyproject.toml") and "name" not in project:
+        found.append((False, "pyproject.toml is broken: `git checkout pyproject.toml` mends it"))
     for requirement in project.get("dependencies", []):
         name, tested = re.fullmatch(r"([\w-]+)(.*)", requirement).groups()
         there = next((str(d.version) for d in distributions(name=name)), "not installed")

@@ -20,7 +20,7 @@ class Row(NamedTuple):
     passed: bool | None  # None, no verdict, for a finding on the reader's own data
 
     def __repr__(self) -> str:
-        # A row that passes shows no number: rounding errors differ between machines.
+        """Show no number of a row that passes: rounding errors differ between machines."""
         if self.passed:
             return f"✓ {self.claim}"
         rule = "on the built-in data" if self.passed is None else "must be"

@@ -15,15 +15,9 @@ from PIL import Image
 from common.checks import integer
 
 COLOURS = {  # Okabe and Ito's (2008), for any kind of colour vision, in the order of use
-    "blue": "#0072B2",
-    "vermilion": "#D55E00",
-    "green": "#009E73",
-    "purple": "#CC79A7",
-    "orange": "#E69F00",
-    "sky": "#56B4E9",
-    "black": "#000000",
-    "grey": "#767676",
-}
+    "blue": "#0072B2", "vermilion": "#D55E00", "green": "#009E73", "purple": "#CC79A7",
+    "orange": "#E69F00", "sky": "#56B4E9", "black": "#000000", "grey": "#767676",
+}  # fmt: skip
 
 
 def use_style() -> None:
@@ -50,14 +44,16 @@ def show(fig: plt.Figure, alt: str) -> None:
         What the figure shows, in a sentence, for readers who cannot see it. It is stored beside
         the image, and exported pages carry it as the image's ``alt``.
     """
-    data = {"image/png": _png(fig), "text/plain": f"[figure: {alt}]"}
+    data = {"image/png": _png(fig, alt), "text/plain": f"[figure: {alt}]"}
     plt.close(fig)
     display(data, metadata={"image/png": {"alt": alt}}, raw=True)
 
 
-def _png(fig: plt.Figure, **options) -> bytes:
+def _png(fig: plt.Figure, alt: str, **options) -> bytes:
+    """Return the file, without a software's version: the same drawing gives the same bytes."""
+    if not isinstance(alt, str) or not alt.strip():
+        raise ValueError(f"alt: expected a sentence that says what is seen, got {alt!r:.60}")
     buffer = io.BytesIO()
-    # No software version in the file: the same drawing then gives the same bytes.
     fig.savefig(buffer, format="png", metadata={"Software": None}, **options)
     return buffer.getvalue()
 
@@ -84,7 +80,8 @@ def play(fig: plt.Figure, draw, n_frames: int, alt: str) -> None:
     Raises
     ------
     ValueError
-        If the figure is larger, or the frames together exceed 300 kB.
+        If the figure is larger, changes its size, has no text alternative, or the frames together
+        exceed 300 kB.
     """
     n_frames = integer("n_frames", n_frames, 2, 15)
     if (fig.get_size_inches() > (5.5, 3.5)).any():
@@ -92,9 +89,11 @@ def play(fig: plt.Figure, draw, n_frames: int, alt: str) -> None:
     frames, file = [], io.BytesIO()
     for i in range(n_frames):
         draw(i)
-        frames.append(np.asarray(Image.open(io.BytesIO(_png(fig, dpi=72))).convert("RGB")))
+        frames.append(np.asarray(Image.open(io.BytesIO(_png(fig, alt, dpi=72))).convert("RGB")))
         fig.set_layout_engine("none")  # else the axes would move with their labels
     plt.close(fig)
+    if len({frame.shape for frame in frames}) > 1:
+        raise ValueError(f"draw: expected frames of one size, got {[f.shape[:2] for f in frames]}")
     Image.fromarray(np.vstack(frames)).quantize(128).save(file, "png", optimize=True)
     encoded, (h, w, _) = base64.b64encode(file.getvalue()).decode(), frames[0].shape
     if len(encoded) > 300_000:

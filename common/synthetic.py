@@ -59,8 +59,7 @@ def linear_data(n: int, d: int, noise: float, rng: np.random.Generator) -> Linea
     w /= np.linalg.norm(w)
     b = rng.standard_normal()
     X = rng.standard_normal((n, d))
-    y = X @ w + b + noise * rng.standard_normal(n)
-    return LinearData(X, y, w, float(b), noise)
+    return LinearData(X, X @ w + b + noise * rng.standard_normal(n), w, float(b), noise)
 
 
 def low_rank_ratings(

@@ -2,9 +2,8 @@
 
 import html
 
-# For each letter of `align`: the sign in a text's format, Markdown's second line, HTML's style.
-SIGNS = {"l": "<", "r": ">", "c": "^"}
-RULES = {"l": "---", "r": "--:", "c": ":-:"}
+SIGNS = {"l": "<", "r": ">", "c": "^"}  # what each letter of `align` is in a text's format,
+RULES = {"l": "---", "r": "--:", "c": ":-:"}  # in Markdown's second line, and in HTML's style
 STYLES = {"l": "left", "r": "right;white-space:nowrap", "c": "center;white-space:nowrap"}
 LINKS = {"text": "{0}", "html": '<a href="{1}">{0}</a>', "markdown": "[{0}]({1})"}
 
@@ -54,6 +53,5 @@ def _cell(cell, kind: str) -> str:
     text = " ".join(str(text).split())
     if kind == "html":
         text, address = html.escape(text), html.escape(address)
-    elif kind == "markdown":
-        text = text.replace("|", r"\|")
+    text = text.replace("|", r"\|") if kind == "markdown" else text
     return LINKS[kind].format(text, address) if address else text

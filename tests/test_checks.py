@@ -62,6 +62,14 @@ def test_columns_of_unlike_numbers_are_taken():
     assert np.array_equal(checks.array("X", table, 2), [[1, 0.5, 3], [2, 1.5, 4]])
 
 
+@pytest.mark.parametrize(
+    "value",
+    [[1.0, True], (False, 2), [[1], [True]], [np.True_, 2.0], [np.ones(2), [1, True]]],
+)
+def test_a_boolean_among_numbers_is_refused(value):
+    refuses("X", lambda: checks.array("X", value, None), "dtype bool of a value: convert it")
+
+
 @pytest.mark.parametrize("good", [ONE, TWO])
 @pytest.mark.parametrize("kind", KINDS | AXES | REAL)
 def test_every_kind_of_bad_array_is_named_with_the_way_out(good, kind):

@@ -69,6 +69,17 @@ def test_notebooks_and_common_alone_are_enough(capsys, monkeypatch, tmp_path):
     assert environment.settings() == {}
 
 
+@pytest.mark.parametrize("broken", ["[project]\nname = ", "<<<<<<< HEAD\n", "[project]\n"])
+def test_a_broken_pyproject_is_named_in_one_sentence(capsys, monkeypatch, tmp_path, broken):
+    (tmp_path / "pyproject.toml").write_text(f'{broken}\nrequires-python = ">=3.11,<3.99"\n')
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    environment.warn()
+    assert lines(capsys) == [
+        "[FAIL] pyproject.toml is broken: `git checkout pyproject.toml` mends it"
+    ]
+    assert check.main() == 1
+
+
 @pytest.mark.parametrize("ending", ["", ".gz"])
 @pytest.mark.parametrize("where", ["named", "own"])
 def test_mnist_is_looked_for_where_it_is_read(monkeypatch, tmp_path, where, ending):

@@ -176,6 +176,24 @@ def test_a_moving_picture_has_2_to_15_frames(shown, n_frames):
     assert not shown
 
 
+@pytest.mark.parametrize("alt", [None, "", " ", 3])
+def test_a_picture_without_a_text_alternative_is_refused(shown, alt):
+    with pytest.raises(ValueError, match=rf"alt: expected a sentence .*, got {alt!r}"):
+        bars(alt=alt)
+    with pytest.raises(ValueError, match=rf"alt: expected a sentence .*, got {alt!r}"):
+        plotting.show(plt.figure(), alt)
+    plt.close("all")
+    assert not shown
+
+
+@pytest.mark.parametrize("change", ["set_figheight", "set_figwidth"])
+def test_a_moving_picture_whose_frames_change_their_size_is_refused(shown, change):
+    fig = plt.figure(figsize=(2, 2))
+    with pytest.raises(ValueError, match=r"draw: expected frames of one size, got \[\(144"):
+        plotting.play(fig, lambda i: getattr(fig, change)(2 + i), 2, "It grows.")
+    assert not shown
+
+
 @pytest.mark.parametrize("figsize", [(8, 3), (5, 4)])
 def test_a_moving_picture_is_small(shown, figsize):
     width, height = figsize
