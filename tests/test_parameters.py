@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tools import execute
 from tools.notebooks import load, source, tags
 from tools.parameters import given as read
-from tools.parameters import inject, parameters, suffix
+from tools.parameters import in_readers_words, inject, parameters, suffix
 from tools.project import NOTEBOOKS, ROOT
 
 KNOWN = {name for path in NOTEBOOKS for name in parameters(load(path))}
@@ -114,13 +114,41 @@ def test_paths_become_absolute(tmp_path, monkeypatch):
     home = tmp_path / "a home"
     (home / "é").mkdir(parents=True)
     photo = home / "é" / "my = photo.jpg"
-    photo.touch()
+    photo.write_bytes(b"x")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.chdir(home)
     for typed in ("~/é/my = photo.jpg", "é/my = photo.jpg", "é/../é/my = photo.jpg", str(photo)):
         for name in ("MY_PHOTO", "MY_DIGIT", "MY_TABLE", "MY_RATINGS"):
             assert read([f"{name}={typed}"], KNOWN) == {name: str(photo)}
+
+
+def test_a_file_without_content_or_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    file = tmp_path / "ratings.csv"
+    file.touch()
+    with pytest.raises(
+        ValueError, match=r"^MY_RATINGS: expected a file with something in it, got "
+    ):
+        read([f"MY_RATINGS={file}"], KNOWN)
+
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)  # root, who runs CI's containers, may read all
+    said = rf"^MY_RATINGS: expected a file that can be read, got {re.escape(str(file))} \(Perm"
+    with pytest.raises(ValueError, match=said):
+        read([f"MY_RATINGS={file}"], KNOWN)
+
+
+def test_an_error_of_the_function_that_reads_the_file_names_the_parameter():
+    values, said = {"MY_PHOTO": "/a/b.jpg", "K": 3}, "ValueError: path: /a/b.jpg is not an image"
+    assert in_readers_words(said, values) == "ValueError: MY_PHOTO: /a/b.jpg is not an image"
+    for other in (
+        "ValueError: path: /a/c.jpg is empty",
+        "KeyError: '/a/b.jpg'",
+        "evidence: path: x",
+    ):
+        assert in_readers_words(other, values) == other
 
 
 def test_a_pattern_stays_a_pattern_that_begins_at_the_root(tmp_path, monkeypatch):
@@ -138,7 +166,7 @@ def test_a_pattern_stays_a_pattern_that_begins_at_the_root(tmp_path, monkeypatch
 
 @pytest.mark.skipif(os.name == "nt", reason="a * cannot stand in a name there")
 def test_a_star_may_be_part_of_a_name(tmp_path):
-    (tmp_path / "a*b.jpg").touch()
+    (tmp_path / "a*b.jpg").write_bytes(b"x")
     assert read([f"MY_PHOTO={tmp_path}/a*b.jpg"], KNOWN)["MY_PHOTO"].endswith("a*b.jpg")
 
 
@@ -208,6 +236,7 @@ BOOK = {
     "photos": [
         "MY_PHOTO = None  # a photo\nK = 8  # how many colours",
         "print('saw', MY_PHOTO, K)",
+        "print('Saved build/photos/a.png')\nprint('Warning: small')\nprint('Not Saved')",
         "import sys\nsys.path.insert(0, {root!r})\nfrom common.evidence import Evidence\n"
         "evidence = Evidence('synthetic', own=MY_PHOTO is not None)\n"
         "evidence.truth('holds', 0, 1)\nevidence.finding('colours', K, 8)",
@@ -237,7 +266,7 @@ def project(tmp_path, monkeypatch):
 
 def test_only_what_has_the_parameter_is_executed_and_the_notebook_stays(project, capsys):
     photo = project / "the photo.jpg"
-    photo.touch()
+    photo.write_bytes(b"x")
     before = {file: file.read_bytes() for file in project.glob("*/*.ipynb")}
     whole = project / "build" / "index.html"
     whole.parent.mkdir()
@@ -248,6 +277,8 @@ def test_only_what_has_the_parameter_is_executed_and_the_notebook_stays(project,
     made = project / "build" / "photos" / "photos-the-photo-K-9"
     assert f"Page: {made.with_suffix('.html').as_uri()}" in said
     assert "1 of 1" in said  # the finding gets no verdict
+    assert "\nSaved build/photos/a.png\nWarning: small\nPage: " in said
+    assert "Not Saved" not in said
     (printed,) = (c.outputs[0].text for c in execute.read(made.with_suffix(".ipynb")).cells[1:2])
     assert printed == f"saw {photo} 9\n"
     assert {file: file.read_bytes() for file in before} == before
@@ -262,6 +293,8 @@ def test_a_whole_run_names_the_notebook_and_what_went_wrong(project, capsys):
     out, error = capsys.readouterr()
     assert "FAILED people/people.ipynb: ZeroDivisionError: division by zero" in error
     assert "photos/photos.ipynb" in out
+    assert "Saved" not in out
+    assert error.count("FAILED") == 1
     index = (project / "build" / "index.html").read_text(encoding="utf-8")
     assert '<a href="photos/photos.html">photos/photos.ipynb</a>' in index
     assert (project / "build" / "people" / "people.html").exists()

@@ -15,10 +15,11 @@ from pathlib import Path
 from common.tables import render
 from tools.notebooks import alone, evidence, read
 from tools.pages import index_page, to_html
-from tools.parameters import given, inject, parameters, suffix
+from tools.parameters import given, in_readers_words, inject, parameters, suffix
 from tools.project import BUILD, NOTEBOOKS, ROOT, survive_any_console, write
 
 HEAD = ("notebook", "data used", "seconds", "evidence rows passed")
+TOLD = ("Saved ", "Warning", "Do not trust")  # how lines begin that the terminal repeats
 CELL_LIMIT = 600  # seconds after which a cell counts as hung
 
 
@@ -37,11 +38,18 @@ class Execution:
         """What went wrong, in words; empty if the notebook holds."""
         table = evidence(self.notebook)
         failures = [self.error] if self.error else []
-        if table is None:
+        if table is None and not self.error:
             failures.append("no evidence table was reached")
-        else:  # a finding on the reader's own data has no verdict: None
+        elif table:  # a finding on the reader's own data has no verdict: None
             failures += [f"evidence: {r['claim']}" for r in table["rows"] if r["passed"] is False]
         return failures
+
+    @property
+    def results(self) -> list[str]:
+        """The printed lines that a reader of results alone needs: saved files and warnings."""
+        outputs = (o for cell in self.notebook["cells"] for o in cell.get("outputs", []))
+        lines = "".join(o.get("text", "") for o in outputs).splitlines()
+        return [line for line in lines if line.startswith(TOLD)]
 
 
 def execute_all(notebooks: dict) -> list[Execution]:
@@ -166,10 +174,12 @@ def run(arguments: list[str]) -> int:
     if not values:
         pages = [BUILD / "index.html"]
         write(pages[0], index_page(render(HEAD, rows, "html", "llrl")))
+    for result in results if values else ():
+        print(*result.results, sep="\n", end="\n" * bool(result.results))
     for page in pages:
         print(f"Page: {page.as_uri()}")
     for result in results:
-        for failure in result.failures:
+        for failure in (in_readers_words(failure, values) for failure in result.failures):
             print(f"FAILED {result.path.relative_to(ROOT).as_posix()}: {failure}", file=sys.stderr)
     return int(any(result.failures for result in results))
 

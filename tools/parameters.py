@@ -99,6 +99,14 @@ def existing(name: str, text: str) -> str:
     """Return the absolute path of a file, or a pattern that matches files."""
     path = os.path.abspath(os.path.expanduser(text))
     if os.path.isfile(path):
+        try:
+            with open(path, "rb") as file:
+                empty = not file.read(1)
+        except OSError as error:
+            what = f"{path} ({error.strerror})"
+            raise ValueError(f"{name}: expected a file that can be read, got {what}") from None
+        if empty:
+            raise ValueError(f"{name}: expected a file with something in it, got {path}")
         return path
     if os.path.isdir(path):
         raise ValueError(f"{name}: expected a file, got the folder {path}")
@@ -119,6 +127,14 @@ def inject(notebook: dict, values: dict[str, object]) -> None:
                 if found and found[1] in values:
                     lines[i] = f"{found[1]} = {values[found[1]]!r}{found[3] or ''}"
             cell["source"] = "\n".join(lines)
+
+
+def in_readers_words(failure: str, values: dict[str, object]) -> str:
+    """Name the parameter where the function that reads the file names its argument, `path`."""
+    for name in FILES & values.keys():
+        if str(values[name]) in failure:
+            failure = re.sub(r"^(\w+: )path: ", rf"\1{name}: ", failure)
+    return failure
 
 
 def suffix(values: dict[str, object]) -> str:
