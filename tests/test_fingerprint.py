@@ -94,6 +94,11 @@ def test_what_may_change_an_output_makes_it_stale(stamp, change):
     assert stamp(**change) != before
 
 
+def test_a_cell_that_is_only_a_text_shows_it(stamp):
+    one, other, none = (stamp([*CELLS, code]) for code in ('"one"', '"other"', ""))
+    assert len({one, other, none}) == 3
+
+
 @pytest.mark.parametrize(
     "cells",
     [

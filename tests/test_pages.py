@@ -1,8 +1,10 @@
 """The pages of `make run`: one file each, which needs no other, folded as the notebook is."""
 
+import html
 import re
 
 import nbformat
+import pytest
 
 from common.tables import render
 from tools import pages
@@ -26,6 +28,18 @@ def test_the_page_needs_no_other_file():
     assert "<title>title</title>" in made
     assert made.count("<math") == 2
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", made)
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [r"\frac", r"\left( x", "a_", "a_b_c", "{" * 20, r"a < b \frac", r"\begin{array}{c}\frac"],
+)
+def test_an_equation_that_cannot_be_read_stays_as_text(latex):
+    made = page(nbformat.v4.new_markdown_cell(f"It is ${latex}$, not $x^2$.\n\n$$\n{latex}\n$$"))
+    text = made.split("</style>")[-1]
+    assert text.count(f"<code>{html.escape(latex)}</code>") == 1
+    assert text.count("<code>") == 2
+    assert text.count("<math") == 1
 
 
 def test_a_folded_cell_is_folded_and_what_it_shows_is_not():

@@ -36,7 +36,8 @@ def fingerprint(notebook: dict, folder: Path) -> str:
     root = folder.parent
     # A release changes only where a notebook that lies alone is fetched from.
     codes = [RELEASE.sub('RELEASE = ""', source(cell)) for cell in code_cells(notebook)]
-    parts = [f"{shape(ast.parse(code))} {is_quiet(code)}" for code in codes]
+    # A cell's first text is no docstring: the notebook shows it where the cell is nothing else.
+    parts = [f"Module(body={shape(ast.parse(code).body)}) {is_quiet(code)}" for code in codes]
     imported = set().union(*(imports(code) for code in codes))
     waiting, modules = list(imported), {}
     while waiting:

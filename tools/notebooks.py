@@ -13,6 +13,9 @@ from types import SimpleNamespace
 
 from tools.project import NOTEBOOKS
 
+# Code within prose: a fence of backticks or tildes, up to one that is as long, or to the end.
+FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(^ {0,3}\1|\Z)", re.DOTALL | re.MULTILINE)
+
 
 def load(path: Path) -> dict:
     """Read a notebook's JSON; sources and texts stay lists of lines."""
@@ -92,7 +95,7 @@ def sections(notebook: dict) -> Iterator[Section]:
     starts = []
     for i, cell in enumerate(cells):
         if cell["cell_type"] == "markdown":
-            text = re.sub(r"```.*?```", "", source(cell), flags=re.DOTALL)
+            text = FENCED.sub("", source(cell))
             found = re.findall(r"^(##+) +(.+)$", text, re.MULTILINE)
             if found:
                 mark, title = min(found, key=lambda heading: len(heading[0]))

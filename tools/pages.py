@@ -1,5 +1,7 @@
 """The pages of `make run`: each executed notebook as one file, and an index of them."""
 
+import html
+
 from tools.fold import title_of
 
 TITLE = "Machine Learning Algorithms from Scratch"
@@ -30,16 +32,15 @@ def to_html(notebook, title: str) -> str:
     Equations become MathML, and cells that are folded in the notebook are folded here.
     """
     from jinja2 import pass_context
-    from latex2mathml.converter import convert
     from nbconvert import HTMLExporter
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
     class Renderer(IPythonRenderer):
         def inline_math(self, body):
-            return convert(body)
+            return equation(body, "inline")
 
         def block_math(self, body):
-            return convert(body, display="block")
+            return equation(body, "block")
 
         multiline_math = block_math
 
@@ -71,6 +72,16 @@ def to_html(notebook, title: str) -> str:
     exporter.register_filter("folded_title", title_of)
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
     return page
+
+
+def equation(latex: str, display: str) -> str:
+    """Return an equation as MathML, or as it was typed where it cannot be read."""
+    from latex2mathml.converter import convert
+
+    try:
+        return convert(latex, display=display)
+    except Exception:  # of many kinds: a page with one equation as text is better than no page
+        return f"<code>{html.escape(latex)}</code>"
 
 
 def index_page(table: str) -> str:
