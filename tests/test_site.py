@@ -14,7 +14,7 @@ import pytest
 
 from tools import site as site_tool
 from tools.fold import fold, title_of
-from tools.notebooks import evidence, load
+from tools.notebooks import evidence, load, source
 from tools.project import ADDRESS, BUILD, NOTEBOOKS, ROOT
 from tools.readme import release
 
@@ -160,8 +160,10 @@ def test_each_notebook_has_its_text_alternatives_and_launch_buttons(site, path):
         for o in cell.get("outputs", [])
         if "image/png" in o.get("data", {})
     ]
+    prose = "".join(source(c) for c in book["cells"] if c["cell_type"] == "markdown")
+    pictures += re.findall(r"!\[([^]]*)\]\(attachment:", prose)
     found = re.findall(r'<img alt="([^"]*)"[^>]*_images/', page)
-    assert len(found) == len(pictures)
+    assert sorted(map(html.unescape, found)) == sorted(pictures)
     owner, ref = ADDRESS.removeprefix("https://github.com/"), release(book)
     assert f"{owner}/blob/{ref}/{name.as_posix()}" in page
     assert f"{ref}?urlpath=lab/tree/{name.as_posix()}" in page
