@@ -122,7 +122,7 @@ def test_a_table_with_categories_and_gaps(yours, tmp_path):
     assert space["names"] == ["size", "rooms", "flag", "town = Bonn", "town = Kiel"]
     assert "Left out, more than half empty: blank." in said
     assert "Left out, text of more than 20 values: id." in said
-    assert "Dropped 4 of 300 rows, where a value is missing or beyond 1e100." in said
+    assert "Dropped 4 of 300 rows: a value is missing, or too large." in said
     assert "Left out, constant on the training rows: always." in said
     assert "Left out, the same as another: area (as size)." in said
     weights = space["weights"].set_index("column")
@@ -267,7 +267,7 @@ def test_names_and_numbers_of_all_sorts_do_no_harm(yours):
     assert space["names"][:3] == ["größe  m²", "rooms", "wild"]
     assert "Left out, more than half empty: infinite." in said
     assert "Left out, constant on the training rows: flat." in said
-    assert "Dropped 1 of 60 rows, where a value is missing or beyond 1e100." in said
+    assert "Dropped 1 of 60 rows: a value is missing, or too large." in said
     rows = pd.DataFrame(np.random.default_rng(0).standard_normal((30, 2)))
     assert "Its first line holds numbers, and was taken for names." in yours(rows)[1]
     rows[1] = rows[0] > 0  # a target of yes and no
