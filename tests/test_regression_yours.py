@@ -101,7 +101,7 @@ def people(n, seed=0):
 
 def test_longley_is_what_one_gets_and_all_solvers_have_eleven_digits(yours):
     space, said = yours(None)
-    assert "16 rows; target 'employed'" in said
+    assert "16 rows of 7 columns, target 'employed'" in said
     digits = [row for row in space["evidence"].rows if "digits" in row.claim]
     assert len(digits) == 3
     assert all(row.passed for row in digits)
@@ -122,7 +122,7 @@ def test_a_table_with_categories_and_gaps(yours, tmp_path):
     assert space["names"] == ["size", "rooms", "flag", "town = Bonn", "town = Kiel"]
     assert "Left out, more than half empty: blank." in said
     assert "Left out, text of more than 20 values: id." in said
-    assert "Dropped 4 of 300 rows, where a value is missing." in said
+    assert "Dropped 4 of 300 rows: a value is missing, or too large." in said
     assert "Left out, constant on the training rows: always." in said
     assert "Left out, the same as another: area (as size)." in said
     weights = space["weights"].set_index("column")
@@ -197,20 +197,23 @@ def test_a_table_may_come_in_many_forms(yours, tmp_path, form):
         (b"", None, "MY_TABLE: expected a table as text, got .*: it is empty"),
         (b"PK\x03\x04\x00\x00\x00", None, "it isn't text: export it as CSV"),
         (b"a,b\n1,2\n3,4,5\n", None, "MY_TABLE: expected a table as text"),
-        (b"a\n1\n2\n", None, "MY_TARGET: expected one of two or more columns"),
-        (b"a,b\n1,2\n", "c", r"MY_TARGET: expected one of two or more columns \(a, b\), got 'c'"),
+        (b"a\n1\n2\n", None, r"MY_TABLE: .* its first line, 'a', names one column"),
+        (b"Once upon a time\nthere was\n", None, "MY_TABLE: .* names one column"),
+        (b"Once, upon\na time, there\n", None, "MY_TABLE: expected a column of numbers, got"),
+        (b"a,b\n1,2\n", "c", r"MY_TARGET: expected a column of numbers \(a, b\), got 'c'$"),
+        (b"a,b\n1,x\n2,y\n", "b", r"MY_TARGET: .* numbers \(a\), got 'b' with 'x', 'y'$"),
+        (b"a,b\n1,x\n2,y\n", None, "got 'b' with 'x', 'y', the last column, as none is set"),
+        (b"a,b\n" + b"1,2\n3,4\n" * 3, None, "MY_TABLE: expected 8 complete rows or more, got 6"),
         (
-            b"a,b\n1,x\n2,y\n",
+            b"a,b\n" + b"1,2\n3,2\n" * 9,
             None,
-            "MY_TARGET: expected a column of numbers, got 'b' with 'x', 'y'",
+            "MY_TARGET: expected values that vary, got 'b', all 2",
         ),
-        (b"a,b\n" + b"1,2\n3,4\n" * 3, None, "MY_TABLE: expected 8 complete rows, .* got 6 rows"),
-        (b"a,b\n" + b"1,2\n3,2\n" * 9, None, "y not constant"),
         (b"a,b\n" + b"1,2\n1,4\n" * 9, None, "expected a column beside the target that varies"),
         (
             b"a,b\n",
             None,
-            "MY_TABLE: expected 8 complete rows|MY_TARGET: expected a column of numbers",
+            "MY_TABLE: expected 8 complete rows|MY_TABLE: expected a column of numbers",
         ),
         (b"a,b\n" + b",2\n,4\n" * 9, None, "expected a column beside the target that varies"),
     ],
@@ -224,6 +227,13 @@ def test_a_file_that_will_not_do_is_refused_in_a_sentence(
         yours(file, target)
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_target_without_a_table_is_refused(yours):
+    with pytest.raises(
+        ValueError, match=r"^MY_TARGET: expected MY_TABLE beside it, got 'gnp' alone"
+    ):
+        yours(None, "gnp")
 
 
 def test_a_file_that_is_not_there_or_broken_is_refused_in_a_sentence(yours, tmp_path):
@@ -246,6 +256,22 @@ def test_a_date_in_milliseconds_and_a_tiny_column_do_no_harm(yours):
     Z = (X - X.mean(axis=0)) / X.std(axis=0)
     w = np.linalg.lstsq(Z, y - y.mean(), rcond=None)[0] / X.std(axis=0)
     assert np.allclose(weights, w, rtol=1e-8)
+
+
+def test_names_and_numbers_of_all_sorts_do_no_harm(yours):
+    table = people(60).rename(columns={"size": " größe  m² ", "price": " price "})
+    table["flat"] = 1e-200 * np.arange(60)
+    table["infinite"] = np.inf
+    table["wild"] = np.where(np.arange(60) == 7, 1e200, np.arange(60) % 5)
+    space, said = yours(table, "price")
+    assert space["names"][:3] == ["größe  m²", "rooms", "wild"]
+    assert "Left out, more than half empty: infinite." in said
+    assert "Left out, constant on the training rows: flat." in said
+    assert "Dropped 1 of 60 rows: a value is missing, or too large." in said
+    rows = pd.DataFrame(np.random.default_rng(0).standard_normal((30, 2)))
+    assert "Its first line holds numbers, and was taken for names." in yours(rows)[1]
+    rows[1] = rows[0] > 0  # a target of yes and no
+    assert set(yours(rows)[0]["y_own"]) == {0, 1}
 
 
 def test_warnings_are_given_where_they_are_due(yours):
