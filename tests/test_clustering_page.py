@@ -217,7 +217,7 @@ def test_slic_is_close_to_scikit_images():
     image = photo()[::4, ::4]
     lab = nb.rgb_to_lab(image)
     np.testing.assert_allclose(lab, color.rgb2lab(image), atol=0.05)
-    ours = nb.slic(lab, 100, lam=10.0)
+    ours = nb.slic(lab, 100, compactness=10.0)
     theirs = segmentation.slic(
         image, 100, compactness=10.0, sigma=0, start_label=0, enforce_connectivity=False
     )
