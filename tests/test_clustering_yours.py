@@ -173,9 +173,9 @@ def test_the_palette_beats_pillow_or_says_so(run, capsys):
     ],
 )
 def test_what_a_reader_sets_wrongly_is_named_before_any_work(photo, k, says):
-    names = {"__name__": "yours"}
+    names, wrong = {"__name__": "yours"}, f"MY_PHOTO, K = {photo!r}, {k!r}"
+    first = code_cells(load(NOTEBOOK))[2:8]
+    code = "\n".join(wrong if "parameters" in tags(cell) else source(cell) for cell in first)
     with pytest.raises((ValueError, FileNotFoundError), match=says):
-        for cell in code_cells(load(NOTEBOOK))[2:8]:
-            wrong = f"MY_PHOTO, K = {photo!r}, {k!r}"
-            exec(wrong if "parameters" in tags(cell) else source(cell), names)
+        exec(code, names)
     assert "colours" not in names
