@@ -23,13 +23,12 @@ from importlib import resources
 import numpy as np
 from PIL import Image
 
-from benchmarks import medoids
+from benchmarks import medoids, points
 from benchmarks.measure import Case, Growth, Limit, Race, peak_bytes
-from benchmarks.medoids import notebook, random_colours
+from benchmarks.medoids import notebook
 from common.photos import photo
 
 KS = (8, 16, 32)
-POINTS = ((500_000, 3, 16), (200_000, 3, 64), (50_000, 50, 16))  # n, d, k
 BUNDLED = {
     "sklearn.datasets.images": ["china.jpg", "flower.jpg"],
     "skimage.data": ["astronaut.png", "coffee.png", "rocket.jpg", "chelsea.png"],
@@ -115,31 +114,6 @@ def segmenting(k: int, large: bool):
     return build
 
 
-def iterating(n: int, d: int, k: int):
-    """Return the build function of a race over ten iterations on random points."""
-
-    def build(quick: bool) -> Race:
-        from sklearn.cluster import KMeans
-
-        nb, X = notebook(), np.random.default_rng(n).random((n // 10 if quick else n, d))
-        options = {"n_init": 1, "tol": 0, "max_iter": 10, "algorithm": "lloyd"}
-
-        def ours():
-            return nb.kmeans(X, k, init=X[:k], max_iter=10).centroids
-
-        def theirs():
-            return KMeans(k, init=X[:k], **options).fit(X).cluster_centers_
-
-        def inertia(C) -> float:
-            return float(nb.squared_distances(X, C).min(axis=1).sum())
-
-        return Race(
-            ours, theirs, inertia, lambda: nb.lloyd(X, np.ones(len(X)), X[:k], 10).centroids
-        )
-
-    return build
-
-
 def against_pillow(quick: bool) -> Race:
     """Put 12 megapixels into 16 colours; Pillow stops after one cut, without any iteration."""
     image = picture(quick, True)
@@ -195,23 +169,6 @@ def squared_error(image: np.ndarray, other: np.ndarray) -> float:
     return float(np.mean([np.mean((a.astype(float) - b) ** 2) for a, b in rows]))
 
 
-def means_iterations(n: int, k: int, plain: bool = False):
-    """Return the work of ten iterations of K-means on random colours."""
-    nb, X = notebook(), random_colours(n)
-    if plain:
-        return lambda: nb.lloyd(X, np.ones(n), X[:k], 10)
-    return lambda: nb.kmeans(X, k, init=X[:k], max_iter=10)
-
-
-def scikit_iterations(n: int, k: int):
-    """Return the peer's ten iterations on the same colours."""
-    from sklearn.cluster import KMeans
-
-    X = random_colours(n)
-    options = {"n_init": 1, "tol": 0, "max_iter": 10, "algorithm": "lloyd"}
-    return lambda: KMeans(k, init=X[:k], **options).fit(X)
-
-
 def cases() -> list[Case]:
     """Return the comparisons with goals, and Pillow's for reference."""
     races = [
@@ -226,17 +183,6 @@ def cases() -> list[Case]:
         for large in (False, True)
         for k in KS
     ]
-    generic = [
-        Case(
-            name=f"clustering: {n:,} generic points in {d} dimensions, k = {k}, 10 iterations",
-            peer="scikit-learn",
-            goal=1.5,
-            build=iterating(n, d, k),
-            tolerance=1e-9,
-            rated_by="inertia",
-        )
-        for n, d, k in POINTS
-    ]
     quantise = Case(
         name="clustering: 12 MP to 16 colours, its median cut",
         peer="pillow",
@@ -245,7 +191,7 @@ def cases() -> list[Case]:
         tolerance=0.0,
         rated_by="mean squared error",
     )
-    return [*races, *generic, quantise, *medoids.cases()]
+    return [*races, *points.cases(), quantise, *medoids.cases()]
 
 
 def limits() -> list[Limit]:
@@ -269,24 +215,4 @@ def limits() -> list[Limit]:
 
 def growths() -> list[Growth]:
     """Return how the cost grows with n and with k."""
-    means = [
-        Growth(
-            "clustering: K-means, 10 iterations, k = 16",
-            "points n",
-            [1000, 4000, 16_000, 63_000, 250_000, 500_000],
-            lambda n: means_iterations(n, 16),
-            lambda n: means_iterations(n, 16, plain=True),
-            "scikit-learn",
-            lambda n: scikit_iterations(n, 16),
-        ),
-        Growth(
-            "clustering: K-means, 10 iterations, n = 10,000",
-            "clusters k",
-            [2, 6, 20, 60, 200, 640],
-            lambda k: means_iterations(10_000, k),
-            lambda k: means_iterations(10_000, k, plain=True),
-            "scikit-learn",
-            lambda k: scikit_iterations(10_000, k),
-        ),
-    ]
-    return [*means, *medoids.growths()]
+    return [*points.growths(), *medoids.growths()]

@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from common.photos import photo
-from tools.execute import execute_all
-from tools.notebooks import code_cells, read, source, tags
+from tools.execute import execute_all, execute_section
+from tools.notebooks import alone, code_cells, read, sections, source, tags
 from tools.project import NOTEBOOKS, ROOT
 
 (NOTEBOOK,) = (path for path in NOTEBOOKS if path.parent.name == "clustering")
@@ -69,6 +69,23 @@ def test_every_cell_can_be_run_once_more_after_the_last_and_says_the_same():
     for first, second in zip(cells, again, strict=True):
         if "nbval-ignore-output" not in tags(first):
             assert said(first) == said(second), source(first)
+
+
+HEADINGS = [s.id for s in sections(read(NOTEBOOK)) if s.needs is not None]
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
+def test_a_section_and_the_cells_that_it_names_define_all_that_they_use(heading):
+    code = "\n".join(map(source, code_cells(alone(read(NOTEBOOK), heading))))
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", "-"]
+    done = subprocess.run(command, input=code, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("heading", HEADINGS)
+def test_a_section_runs_alone_after_the_cells_that_it_names(heading):
+    assert execute_section(NOTEBOOK, heading).error is None
 
 
 def test_the_mask_covers_the_portrait_with_four_parts_of_some_size():
@@ -217,7 +234,7 @@ def test_slic_is_close_to_scikit_images():
     image = photo()[::4, ::4]
     lab = nb.rgb_to_lab(image)
     np.testing.assert_allclose(lab, color.rgb2lab(image), atol=0.05)
-    ours = nb.slic(lab, 100, lam=10.0)
+    ours = nb.slic(lab, 100, compactness=10.0)
     theirs = segmentation.slic(
         image, 100, compactness=10.0, sigma=0, start_label=0, enforce_connectivity=False
     )

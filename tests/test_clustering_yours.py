@@ -160,3 +160,22 @@ def test_the_palette_beats_pillow_or_says_so(run, capsys):
     best = max(scores[name] for name in names["RIVALS"])
     assert ("Do not trust" in capsys.readouterr().out) == (best > scores["ours"] + 0.1)
     assert scores["ours"] > scores["one mean colour"] + 5
+
+
+@pytest.mark.parametrize(
+    ("photo", "k", "says"),
+    [
+        ("nowhere.png", 8, "MY_PHOTO: there is no file"),
+        (str(NOTEBOOK), 8, "MY_PHOTO: .* is not an image"),
+        (None, 0, "K: expected an integer of at least 1, got 0"),
+        (None, "8", "K: expected an integer of at least 1, got '8'"),
+        (None, 2.5, "K: expected an integer of at least 1, got 2.5"),
+    ],
+)
+def test_what_a_reader_sets_wrongly_is_named_before_any_work(photo, k, says):
+    names, wrong = {"__name__": "yours"}, f"MY_PHOTO, K = {photo!r}, {k!r}"
+    first = code_cells(load(NOTEBOOK))[2:8]
+    code = "\n".join(wrong if "parameters" in tags(cell) else source(cell) for cell in first)
+    with pytest.raises((ValueError, FileNotFoundError), match=says):
+        exec(code, names)
+    assert "colours" not in names

@@ -42,6 +42,7 @@ def test_what_fails_is_named(tmp_path):
         little_notebook(tmp_path, "own", good(1.5, "finding", own=True), "evidence.show()"),
         little_notebook(tmp_path, "bug", good(1.5, "truth", own=True), "evidence.show()"),
     ]
+    books[0][1].cells.insert(0, nbformat.v4.new_markdown_cell("Text takes no time."))
     holds, fails, breaks, bare, own, bug = execute.execute_all(dict(books))
     assert holds.failures == []
     assert fails.failures[-1] == "evidence: error"

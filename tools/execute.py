@@ -114,7 +114,7 @@ async def execute(path: Path, notebook, env: dict[str, str], tick) -> Execution:
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
         coalesce_streams=True,  # else chance decides where printed text is cut into pieces
-        on_cell_start=begun,
+        on_cell_execute=begun,  # not _start, which text has too, and no end
         on_cell_executed=done,
     )
     try:
