@@ -373,6 +373,8 @@ def test_the_bootstrap_spreads_as_the_estimate_does(n):
     half = nb.t_half_widths(X, y) / stats.t.ppf(0.975, n - 4)
     assert np.all(np.abs(drawn.mean(axis=0) - w) < 0.3 * half)
     assert np.all(np.abs(drawn.std(axis=0) / half - 1) < 0.35)
+    far = nb.bootstrap_weights(X + 1e8, y + 1e8, 1.0, np.random.default_rng(0), times=400)
+    assert np.allclose(far, drawn, atol=1e-6)
 
 
 def test_moments_of_parts_add_up_and_give_ridge():
