@@ -107,6 +107,15 @@ def test_other_bad_arguments():
         nb.bias_variance(X_OK, [1.0, 2.0], -1.0, [1.0])
 
 
+def test_bad_arguments_of_the_bootstrap_and_of_moments():
+    for name, bad in [("times", 0), ("times", 2.5), ("blocks", 1), ("most", 199), ("most", True)]:
+        refuses(name, lambda bad={name: bad}: nb.bootstrap_weights(X_OK, Y_OK, 1.0, 0, **bad))
+    M = nb.moments(X_OK, Y_OK)
+    refuses("M", lambda: nb.ridge_of_moments(M[:2], 1.0), "4 values, as many as its columns")
+    refuses("M", lambda: nb.ridge_of_moments(M * np.nan, 1.0))
+    refuses("lam", lambda: nb.ridge_of_moments(M, -1.0))
+
+
 # Kinds, the same for every function -------------------------------------------------------------
 
 X = np.array([[1, 2], [3, 5], [8, 1], [2, 2], [5, 7], [4, 9]])
@@ -125,6 +134,13 @@ ARRAYS = {
         {"X": X, "y": Y, "lams": L, "k": 3, "rng": 0},
         ["X", "y", "lams"],
     ),
+    "t_half_widths": (nb.t_half_widths, {"X": X, "y": Y}, "Xy"),
+    "moments": (nb.moments, {"X": X, "y": Y}, "Xy"),
+    "bootstrap_weights": (
+        nb.bootstrap_weights,
+        {"X": X, "y": Y, "lam": 1, "rng": 0, "times": 5},
+        "Xy",
+    ),
     "bias_variance": (
         nb.bias_variance,
         {"X": X, "w": W, "noise": 1, "lams": L},
@@ -134,6 +150,7 @@ ARRAYS = {
 RANDOM = {
     "split": lambda rng: nb.split(6, 3, rng),
     "k_fold_mse": lambda rng: nb.k_fold_mse(X, Y, L, 3, rng),
+    "bootstrap_weights": lambda rng: nb.bootstrap_weights(X, Y, 1.0, rng, 5),
 }
 
 

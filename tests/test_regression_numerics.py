@@ -51,9 +51,9 @@ def solved(X, y, lam):
     return w, (mpmath.ones(1, X.rows) * (y - X * w))[0] / X.rows
 
 
-def reference(X, y, lam):
+def reference(X, y, lam, digits=120):
     """Ridge's w (d,) and fitted values (n,)."""
-    with mpmath.workdps(120):
+    with mpmath.workdps(digits):
         X = exact(X)
         w, b = solved(X, exact(y).T, lam)
         return np.array([float(v) for v in w]), np.array([float(v + b) for v in X * w])
@@ -103,8 +103,9 @@ def test_weights_are_right_to_six_digits(table):
     expected = {lam: reference(X, y, lam) for lam in lams}
     for i, (lam, w, b) in enumerate(fits):
         w_ref, fitted = expected[lam]
-        gap = np.linalg.norm(sizes * (w - w_ref))
-        assert i < doubtful or gap <= 1e-6 * np.linalg.norm(sizes * w_ref)
+        weight = np.sqrt(sizes**2 + lam)  # of each w in what ridge minimises
+        gap = np.linalg.norm(weight * (w - w_ref))
+        assert i < doubtful or gap <= 1e-6 * np.linalg.norm(weight * w_ref)
         rounding = 1e-14 * (np.abs(y).max() + np.abs(X).max(axis=0) @ np.abs(w_ref))
         assert np.abs(X @ w + b - fitted).max() <= 1e-6 * np.ptp(y) + rounding
 
@@ -137,6 +138,28 @@ def test_leave_one_out_with_columns_of_very_different_scale():
     expected = [by_refits(X, y, lam) for lam in lams]
     np.testing.assert_allclose(nb.leave_one_out_mse(X, y, lams), expected, rtol=1e-9)
     assert left_out(X, y, 1.0) == pytest.approx(expected[2], rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [[1e-9, 1, 1e9], [1e-60, 1, 1e60], [1e-120, 1e90, 1e-9]])
+@pytest.mark.parametrize("d", [3, 4])
+def test_a_small_column_beside_large_ones_gets_the_weight_that_ridge_gives_it(scale, d):
+    X, y = draw(12, 3)
+    X = np.hstack([X, X[:, :1]])[:, :d] * [*scale, scale[0]][:d]  # the small column twice, or once
+    lams = np.array([1e-10, 1.0, 1e16])
+    W, _ = nb.ridge_path(X, y, lams)
+    expected = [reference(X, y, lam, digits=600)[0] for lam in lams]
+    np.testing.assert_allclose(W, expected, rtol=1e-9, atol=1e-200)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-150])
+def test_what_varies_less_than_its_squares_can_say(size):
+    X, y = draw(20, 3)
+    for solver in (nb.normal_equation, nb.minimum_norm, nb.qr_least_squares):
+        assert relative(solver(X, size * y)[0] / size, solver(X, y)[0]) < 1e-10
+    with pytest.warns(UserWarning, match="^X: what varies by less than 1e-140 counts as constant"):
+        W, _ = nb.ridge_path(X * [1, size, 1], y, [0.0, 1.0])
+    np.testing.assert_allclose(W[:, [0, 2]], nb.ridge_path(X[:, [0, 2]], y, [0.0, 1.0])[0])
+    assert not W[:, 1].any()
 
 
 def test_leave_one_out_beside_a_timestamp_in_milliseconds():

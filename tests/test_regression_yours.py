@@ -274,6 +274,61 @@ def test_names_and_numbers_of_all_sorts_do_no_harm(yours):
     assert set(yours(rows)[0]["y_own"]) == {0, 1}
 
 
+def test_a_log_with_dates_and_decimal_commas_is_read_as_numbers(yours, tmp_path):
+    rng, file = np.random.default_rng(0), tmp_path / "log.csv"
+    warm = rng.normal(10, 5, 90).round(1)
+    load = (50 - 2 * warm + rng.standard_normal(90)).round(2)
+    times = pd.date_range("2024-03-01", periods=90).strftime("%d.%m.%Y %H:%M")
+    table = pd.DataFrame({"Zeit, lokal": times, "Temp, °C": warm, "Last, kW": load})
+    for separator in ";\t":
+        table.to_csv(file, sep=separator, decimal=",", index=False, encoding="cp1252")
+        space, said = yours(file)
+        assert np.array_equal(space["X_own"][:, 0], warm)
+        assert np.array_equal(space["y_own"], load)
+        assert "Left out, text of more than 20 values: Zeit, lokal." in said
+
+
+def test_numbers_that_are_text_gaps_and_ids_are_named(yours):
+    table = people(60).round(0)
+    table.insert(0, "id", 1000 + np.random.default_rng(0).permutation(60))
+    table.insert(0, "falling", -np.cumsum(1 + table["rooms"]))
+    table.loc[:6, "size"] = np.nan
+    table["tax"] = np.where(table["rooms"] == 3, "n/d", table["rooms"].astype(str))
+    _, said = yours(table, "price")
+    assert "Warning: mostly numbers, yet text: tax ('n/d')." in said
+    assert "Warning: numbers the rows: falling, id." in said
+    assert "Warning: size: over a tenth empty" in said
+    with pytest.raises(ValueError, match=r"MY_TARGET: .*got 'tax' with 'n/d'$"):
+        yours(table, "tax")
+    _, said = yours(people(60), "price")
+    assert "numbers the rows" not in said
+    assert "mostly numbers" not in said
+    assert "over a tenth empty" not in said
+
+
+def test_rows_that_follow_each_other_are_warned_of(yours):
+    table, text = people(200), "Warning: neighbouring rows have errors alike"
+    assert text not in yours(table, "price")[1]
+    drift = 2e4 * np.sin(np.arange(200) / 15)
+    assert text in yours(table.assign(price=table["price"] + drift), "price")[1]
+
+
+def test_errors_of_independent_rows_are_seldom_called_alike(yours):
+    alike, rng = yours(None)[0]["alike"], np.random.default_rng(0)
+    found = np.array([alike(rng.standard_normal(60)) for _ in range(2_000)])
+    assert abs(found.std() - 1) < 0.1
+    assert np.mean(found > 3) < 0.005
+    assert alike(np.zeros(9)) == 0
+    assert np.isclose(alike(np.array([1.0, 1, -1, -1])), 0.5)  # √4 · (1 - 1 + 1) / 4
+
+
+def test_numbers_are_written_as_people_read_them(yours):
+    short = yours(None)[0]["short"]
+    numbers = [0.00102, -0.5, 64.39, 999.7, -23_456.7, 2e12]
+    assert list(map(short, numbers)) == ["0.00102", "-0.5", "64.4", "1,000", "-23,457", "2e+12"]
+    assert short(22.956, 4) == "22.96"
+
+
 def test_warnings_are_given_where_they_are_due(yours):
     rng = np.random.default_rng(0)
     noise = pd.DataFrame(rng.standard_normal((60, 3)), columns=["a", "b", "y"])
@@ -285,6 +340,7 @@ def test_warnings_are_given_where_they_are_due(yours):
     wide = pd.DataFrame(rng.standard_normal((20, 40)))
     space, said = yours(wide)
     assert "15 training rows for 39 columns are few" in said
+    assert "Ridge's intervals are too narrow." in said
     assert "for least squares the fit of least norm is shown, without intervals" in said
     assert space["weights"]["least squares, low"].isna().all()
     assert space["weights"]["ridge, low"].notna().all()
@@ -373,6 +429,22 @@ def test_the_bootstrap_spreads_as_the_estimate_does(n):
     half = nb.t_half_widths(X, y) / stats.t.ppf(0.975, n - 4)
     assert np.all(np.abs(drawn.mean(axis=0) - w) < 0.3 * half)
     assert np.all(np.abs(drawn.std(axis=0) / half - 1) < 0.35)
+    far = nb.bootstrap_weights(X + 1e8, y + 1e8, 1.0, np.random.default_rng(0), times=400)
+    assert np.allclose(far, drawn, atol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "least", "most"), [(20, 0.6, 0.85), (60, 0.9, 1.1)])
+def test_the_bootstrap_s_intervals_are_too_narrow_where_rows_are_few(n, least, most):
+    """Twenty columns: below two rows a column *Yours* says so, see `warnings_on`."""
+    rng, drawn, widths = np.random.default_rng(0), [], []
+    for i in range(600):
+        X = rng.standard_normal((n, 20))
+        y = X.sum(axis=1) / 20**0.5 + 0.5 * rng.standard_normal(n)
+        drawn.append(nb.normal_equation(X, y, 5.0)[0])
+        if i < 20:
+            boot = nb.bootstrap_weights(X, y, 5.0, rng, times=100)
+            widths.append(boot.std(axis=0))
+    assert least < np.mean(widths) / np.std(drawn, axis=0).mean() < most
 
 
 def test_moments_of_parts_add_up_and_give_ridge():
