@@ -180,6 +180,9 @@ def test_adjusted_rand_is_scikit_learns():
         a, b = rng.integers(0, k, 50), rng.integers(0, m, 50)
         assert nb.adjusted_rand(a, b) == pytest.approx(adjusted_rand_score(a, b))
         assert nb.adjusted_rand(a, a) == 1
+    far = np.array([0, 2**31, 2**31 - 1, 7])
+    with pytest.raises(ValueError, match="others: expected whole numbers from 0 to 2147483647"):
+        nb.adjusted_rand(far % 2, far)  # pairs of larger labels would not fit into an integer
     singles = np.arange(50)
     assert nb.adjusted_rand(singles, singles) == 1
 
