@@ -24,6 +24,7 @@ LABELS = np.array([0, 0, 1] * 2)
 GREY = np.array([[0, 0, 1], [1, 2, 2]])
 BYTES = GREY.astype(np.uint8)
 IMAGE = np.repeat(40 * GREY[..., None], 3, axis=2).astype(np.uint8)
+START = "k-means++"
 WEIGHTED = ["X", "weights"]
 REALS = {
     "kmeans": (nb.kmeans, {"X": X, "weights": W, "init": X[:2]} | K, [*WEIGHTED, "init"]),
@@ -35,15 +36,26 @@ REALS = {
     "kmeans_of_starts": (nb.kmeans_of_starts, {"X": X, "weights": W} | K, WEIGHTED),
     "palettes": (nb.palettes, {"X": X, "k_max": 2, "weights": W, "rng": 0}, WEIGHTED),
     "paint": (nb.paint, {"X": X, "inverse": GREY, "centres": X[:3]}, ["X", "centres"]),
+    "starting_centroids": (nb.starting_centroids, K | {"X": X, "w": W, "init": START}, ["X", "w"]),
+    "lower_bound": (nb.lower_bound, {"D": D, "medoids": W[:2], "weights": W}, ["D", "weights"]),
+    "dither": (nb.dither, {"image": IMAGE, "palette": IMAGE[0]}, ["palette"]),
 }  # fmt: skip
 FREE = {  # any number of axes will do
     "psnr": (nb.psnr, {"image": BYTES, "other": BYTES + 1}, ["image", "other"]),
     "rgb_to_lab": (nb.rgb_to_lab, {"rgb": GREY}, ["rgb"]),
     "lab_to_rgb": (nb.lab_to_rgb, {"lab": GREY}, ["lab"]),
 }
+MAPS = {
+    "boundaries": (nb.boundaries, {"labels": GREY}, ["labels"]),
+    "boundary_recall": (nb.boundary_recall, {"labels": GREY, "mask": GREY}, ["labels", "mask"]),
+    "adjusted_rand": (nb.adjusted_rand, {"labels": W, "others": W}, ["labels", "others"]),
+    "connected": (nb.connected, {"labels": GREY}, ["labels"]),
+    "merge_small": (nb.merge_small, {"labels": GREY, "least": 2}, ["labels"]),
+}
 WHOLE = {
     "silhouette": (nb.silhouette, {"D": D, "labels": LABELS}, ["labels"]),
     "paint": (nb.paint, {"X": X, "inverse": GREY, "centres": X[:3]}, ["inverse"]),
+    "lower_bound": (nb.lower_bound, {"D": D, "medoids": W[:2]}, ["medoids"]),
 }
 IMAGES = [
     np.ma.masked_array(IMAGE.astype(np.uint8)),
@@ -104,16 +116,17 @@ def test_every_kind_of_bad_numbering_is_named_with_the_way_out(function, good, n
     refuses(name, lambda: function(**good | {name: bad}), message)
 
 
-@cases({"boundaries": (nb.boundaries, {"labels": GREY}, ["labels"])}, KINDS | AXES)
+@cases(MAPS, KINDS | AXES)
 def test_every_kind_of_bad_map_is_named_with_the_way_out(function, good, name, kind):
     bad, message = kind(good[name])
-    refuses(name, lambda: function(bad), message)
+    refuses(name, lambda: function(**good | {name: bad}), message)
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=[str(i) for i in range(len(IMAGES))])
 def test_every_kind_of_bad_image_is_named(image):
     refuses("image", lambda: nb.unique_colours(image))
     refuses("image", lambda: nb.pixel_features(image, 1))
+    refuses("image", lambda: nb.dither(image, IMAGE[0]))
 
 
 def test_a_mask_of_an_image_is_not_dropped():
@@ -136,6 +149,15 @@ def test_wrong_lengths_say_both():
     refuses("labels", lambda: nb.silhouette(D, [0, 1]), "6 values, as many as rows of D, got 2")
     refuses("other", lambda: nb.psnr(IMAGE, IMAGE[:1]), "uint8 (2, 3, 3)", "got uint8 (1, 3, 3)")
     refuses("D", lambda: nb.silhouette(D[:4], [0, 0, 1, 1]), "square", "(4, 6)")
+    refuses("D", lambda: nb.lower_bound(D[:4], [0, 1]), "square", "(4, 6)")
+    refuses("w", lambda: nb.starting_centroids(X, W[:5], 2, "random", 0), "6 values", "got 5")
+    refuses("mask", lambda: nb.boundary_recall(GREY, GREY[:1]), "shape (2, 3)", "got (1, 3)")
+    refuses("others", lambda: nb.adjusted_rand(W, W[:5]), "6 values", "labels, got 5")
+    refuses("centres", lambda: nb.paint(X, GREY, IMAGE[0]), "2 columns, as in X, got 3")
+    refuses("lab", lambda: nb.lab_to_rgb(5), "L, a, b on the last axis, got shape ()")
+    refuses("lab", lambda: nb.lab_to_rgb(GREY[:, :1]), "L, a, b on the last axis")
+    refuses("palette", lambda: nb.dither(IMAGE, X), "(k, 3)", "shape (6, 2)")
+    refuses("palette", lambda: nb.dither(IMAGE, np.zeros((257, 3))), "at most 256")
     refuses("weights", lambda: nb.kmeans(X, 2, weights=W[:, None]), "use .ravel()")
 
 
@@ -157,6 +179,23 @@ def test_what_is_no_count_is_refused(name, value):
     for function in COUNTED[name]:
         good = {"k_max": 2} if function in (nb.gap_statistic, nb.palettes) else {"k": 2}
         refuses(name, lambda f=function, g=good: f(X, **g | {name: value}))
+
+
+@pytest.mark.parametrize("init", ["build", "K-means++", None, 3, X[:2]])
+def test_a_start_of_no_known_kind_is_refused(init):
+    refuses("init", lambda: nb.starting_centroids(X, W, 2, init, 0), '"k-means++" or "random"')
+
+
+@pytest.mark.parametrize("value", BAD_INTEGERS)
+def test_a_start_of_no_count_and_a_reach_of_none_are_refused(value):
+    refuses("k", lambda: nb.starting_centroids(X, W, value, "random", 0))
+    if type(value) is not int or value != 0:
+        refuses("reach", lambda: nb.boundary_recall(GREY, GREY, value))
+
+
+def test_a_sample_too_large_to_be_drawn_is_refused():
+    for function in (nb.clara, nb.kmeans_of_starts):
+        refuses("size", lambda f=function: f(X, 2, size=2**63), "to 1000000000")
 
 
 def test_a_small_integer_of_numpy_does_not_overflow():

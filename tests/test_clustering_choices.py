@@ -195,6 +195,7 @@ def test_silhouette_of_points_alone_and_of_equal_points():
     assert nb.silhouette(np.zeros((4, 4)), [0, 0, 1, 1]) == 0
     D = np.array([[0, 0, 5], [0, 0, 5], [5, 5, 0.0]])
     assert nb.silhouette(D, [0, 0, 1]) == pytest.approx(2 / 3)
+    assert nb.silhouette(D * 1e-305, [0, 0, 1]) == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(

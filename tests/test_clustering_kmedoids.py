@@ -165,6 +165,12 @@ def test_the_bound_is_below_every_choice_of_medoids_and_never_falls(case, n_iter
     assert bounds[-1] <= best + 1e-9 * (1 + best)
 
 
+def test_the_bound_of_more_medoids_than_points_is_zero():
+    D = euclidean(np.arange(4.0)[:, None])
+    for medoids in (np.arange(4), [0, 1, 2, 3, 0]):
+        assert nb.lower_bound(D, medoids)[-1] == pytest.approx(0, abs=1e-12)
+
+
 def test_repeats_of_a_point_do_not_change_the_cost_of_k_distinct_points():
     X = np.repeat([[0.0], [3.0], [10.0]], [5, 1, 3], axis=0)
     for init in ("build", "random"):

@@ -180,6 +180,9 @@ def test_adjusted_rand_is_scikit_learns():
         a, b = rng.integers(0, k, 50), rng.integers(0, m, 50)
         assert nb.adjusted_rand(a, b) == pytest.approx(adjusted_rand_score(a, b))
         assert nb.adjusted_rand(a, a) == 1
+    far = np.array([0, 2**31, 2**31 - 1, 7])
+    with pytest.raises(ValueError, match="others: expected whole numbers from 0 to 2147483647"):
+        nb.adjusted_rand(far % 2, far)  # pairs of larger labels would not fit into an integer
     singles = np.arange(50)
     assert nb.adjusted_rand(singles, singles) == 1
 
@@ -295,3 +298,15 @@ def test_on_another_photo_medoids_may_move_farther_than_means_under_a_far_colour
         moved.append([np.sqrt((s**2).sum(axis=1)).mean() for s in shift])
     means, medoids = np.mean(moved, axis=0)
     assert medoids > means
+
+
+def test_on_another_draw_of_the_three_groups_the_silhouette_prefers_two():
+    chosen = []
+    for seed in (3, 10):
+        rng = np.random.default_rng(seed)
+        middles = [[-14.0, 0.0], [7.0, 4.0], [7.0, -4.0]]
+        X = np.concatenate([m + rng.standard_normal((60, 2)) for m in middles])
+        D = np.sqrt(nb.squared_distances(X, X))
+        width = [nb.silhouette(D, nb.kmeans_of_starts(X, k, rng=0).labels) for k in (2, 3)]
+        chosen.append(2 + int(np.argmax(width)))
+    assert chosen == [3, 2]

@@ -110,6 +110,16 @@ def test_a_tiny_image_goes_to_the_end(run, shape, n):
     assert_saved(names, image, min(8, n))
 
 
+def test_a_drawing_of_few_colours_is_cut_where_its_colours_meet_and_nowhere_else(run):
+    image = np.full((100, 150, 3), 255, np.uint8)
+    image[20:60, 30:70], image[45:90, 75:140] = (220, 30, 30), (20, 60, 200)
+    image[50:85, 20:50] = 250, 200, 0  # with position, it goes with red, and white is cut in two
+    names = run(image)
+    assert failed(names) == []
+    cut, ours = names["boundaries"](names["own_place"]), names["boundaries"](names["own_regions"])
+    np.testing.assert_array_equal(ours, cut)
+
+
 def test_a_grey_image_goes_to_the_end(run):
     grey = np.add.outer(np.arange(80), np.arange(120)).astype(np.uint8)
     image = np.repeat(grey[..., None], 3, axis=2)
