@@ -2,6 +2,7 @@
 
 import csv
 import io
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from scipy import ndimage
 from common import plotting, results
 from common.digits import mnist_pair
 from tools.notebooks import code_cells, load, source, tags
-from tools.project import NOTEBOOKS
+from tools.project import NOTEBOOKS, ROOT
 
 (NOTEBOOK,) = (path for path in NOTEBOOKS if path.parent.name == "classification")
 matplotlib.use("Agg")
@@ -286,3 +287,16 @@ def test_a_scribble_is_warned_of(run, tmp_path):
 def test_a_photo_that_is_not_there_says_so(run):
     with pytest.raises(FileNotFoundError, match=r"no file .*nowhere\.jpg"):
         run("nowhere.jpg")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", ["(3, 5)", "(4, 9)"])
+def test_the_notebook_runs_to_the_end_on_another_pair(pair):
+    try:
+        mnist_pair(source="mnist")
+    except RuntimeError:
+        pytest.skip("needs MNIST")
+    command = [sys.executable, "-m", "tools.execute", "run", f"DIGITS={pair}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAILED" not in done.stdout + done.stderr
