@@ -66,6 +66,15 @@ def test_bars_are_found_where_they_are_dark_or_light_in_any_light(paper, ink, sl
     assert all(mask.all() for _, mask in boxes)
 
 
+@pytest.mark.parametrize("shape", [(90, 700), (700, 90)])
+def test_digits_in_a_narrow_strip_are_found(shape):
+    """The paper is looked for in windows a third of the longer side, so wider than the strip."""
+    places = range(20, 640, 130)
+    bars = [(15, x, 75, x + 9) if shape[0] == 90 else (x, 40, x + 60, 49) for x in places]
+    boxes = nb.find_digits(nb.ink_of(picture(blobs(shape, bars)))[0])
+    assert [(r.start, c.start, r.stop, c.stop) for (r, c), _ in boxes] == bars
+
+
 @pytest.mark.parametrize("step", [2, 3])
 def test_a_large_photo_is_thinned_and_boxes_are_found_all_the_same(step):
     grey = np.kron(blobs((220, 240), BARS), np.ones((step, step)))
@@ -265,12 +274,14 @@ def test_a_picture_without_a_digit_says_so_and_the_notebook_goes_on(run, tmp_pat
     assert len((names["folder"] / "empty-read.csv").read_text().splitlines()) == 1
 
 
-def test_several_photos_are_read_by_a_pattern(run, tmp_path):
+def test_several_photos_are_read_by_a_pattern(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # the home folder on Windows
     folder = tmp_path / "mine"
     folder.mkdir()
     for k, (scan, _) in enumerate(scans(3)):
         Image.fromarray(scan).save(folder / f"{k}.png")
-    names = run(str(folder / "*.png"))
+    names = run("~/mine/*.png")
     assert [Path(d["file"]).stem for d in names["own"]] == ["0", "1", "2"]
     assert {p.name for p in names["folder"].glob("*-read.png")} == {
         f"{k}-read.png" for k in range(3)
