@@ -70,7 +70,7 @@ def _solver(loss: str, lam: float, tol: float, dtype: type) -> Callable[[bool], 
             ours=lambda: nb.optimum(X, y, loss, lam),
             theirs=theirs,
             objective=objective,
-            naive=lambda: nb.newton(X, y, loss, lam, np.zeros(X.shape[1] + 1), tol=1e-6),
+            naive=lambda: nb.newton(X, y, loss, lam, np.zeros(X.shape[1] + 1), rel=1e-6),
         )
 
     return build
@@ -118,7 +118,7 @@ def _errors(name: str) -> Callable[[bool], Race]:
             generator = torch.Generator().manual_seed(0)
             model = nb.initialise(build_model(), generator)
             data, options = (train[0][:n], train[1][:n]), {"augmentation": augmentation}
-            options |= {"epochs": 2 if quick else epochs, "lr": lr, "bar": False}
+            options |= {"epochs": 2 if quick else epochs, "lr": lr}
             nb.fit(model, loss, data, generator, **options)
             return nb.scores(model, test[0], shifts).numpy()
 
@@ -192,7 +192,7 @@ def growths() -> list[Growth]:
         LogisticRegression(C=1 / (len(X) * lam), tol=1e-4, max_iter=10_000).fit(X, y)
 
     def naive(X: np.ndarray, y: np.ndarray, lam: float) -> np.ndarray:
-        return _parts()[0].newton(X, y, "logistic", lam, np.zeros(X.shape[1] + 1), tol=1e-6)
+        return _parts()[0].newton(X, y, "logistic", lam, np.zeros(X.shape[1] + 1), rel=1e-6)
 
     return [
         Growth(

@@ -77,24 +77,88 @@ def test_the_optimum_is_scipys(loss, lam, solve):
 
 @pytest.mark.parametrize("loss", OF_MARGIN)
 @pytest.mark.parametrize(("n", "lam"), [(3000, 1e-3), (3000, 0.1), (2, 1), (3, 1e-3), (40, 10)])
-def test_the_rounds_reach_what_plain_newton_reaches(loss, n, lam):
+def test_the_optimum_reaches_what_plain_newton_reaches_in_double_precision(loss, n, lam):
     X, y = linear_problem(n, 30, seed=n)
-    plain = nb.newton(X, y, loss, lam, np.zeros(31), tol=1e-10)
+    plain = nb.newton(X, y, loss, lam, np.zeros(31), rel=1e-15)
     fast = nb.optimum(X, y, loss, lam)
     assert J(fast, X, y, loss, lam) <= J(plain, X, y, loss, lam) * (1 + 1e-6)
 
 
+def exact(X, y, loss, lam):
+    """Return theta by Newton's method on centred features, each system solved directly."""
+    centre = X.mean(axis=0)
+    A = np.column_stack([X - centre, np.ones(len(X))])
+    lams = np.append(np.full(X.shape[1], lam), 0)
+    theta = np.zeros(A.shape[1])
+    for _ in range(60):
+        _, slope, curvature = nb.of_margin(loss, y * (A @ theta))
+        H = A.T @ (curvature[:, None] * A) / len(X) + np.diag(lams)
+        theta = theta - np.linalg.solve(H, A.T @ (y * slope) / len(X) + lams * theta)
+    return np.append(theta[:-1], theta[-1] - centre @ theta[:-1])
+
+
 @pytest.mark.parametrize("loss", OF_MARGIN)
-def test_the_rounds_leave_most_examples_aside(monkeypatch, loss):
-    """Where the classes are far apart, Newton's method never sees more than a third of them."""
-    X, y = linear_problem(6000, 10, noise=0.02)
-    seen, newton = [], nb.newton
-    monkeypatch.setitem(
-        vars(nb), "newton", lambda X, *rest, **more: seen.append(len(X)) or newton(X, *rest, **more)
+@pytest.mark.parametrize("offset", [0, 1e3, -1e4, 1e6])
+def test_a_shift_of_the_features_changes_the_bias_alone(loss, offset):
+    X, y = linear_problem(400, 3, seed=1, noise=0.2)
+    lam, ends = 1e-3, np.array([offset, -offset, offset / 7])
+    theta, moved = nb.optimum(X, y, loss, lam), nb.optimum(X + ends, y, loss, lam)
+    np.testing.assert_allclose(moved[:-1], theta[:-1], rtol=1e-4)
+    assert moved[-1] + ends @ moved[:-1] == pytest.approx(theta[-1], rel=1e-3, abs=1e-3)
+    right = exact(X, y, loss, lam)
+    np.testing.assert_allclose(theta, right, rtol=1e-4)
+    assert J(moved, X + ends, y, loss, lam) <= J(right, X, y, loss, lam) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("loss", OF_MARGIN)
+@pytest.mark.parametrize("scales", [(1e-3, 1, 1e3), (1e5, 1, 1), (1e-6, 1e-6, 1e-6)])
+def test_the_promise_holds_whatever_the_scales_of_the_features(loss, scales):
+    X, y = linear_problem(400, 3, seed=1, noise=0.2)
+    X, lam = X * scales, 1e-3
+    best = J(nb.newton(X, y, loss, lam, exact(X, y, loss, lam), rel=1e-15), X, y, loss, lam)
+    assert J(nb.optimum(X, y, loss, lam), X, y, loss, lam) <= best * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("loss", OF_MARGIN)
+@pytest.mark.parametrize("solve", ["newton", "optimum"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+def test_whole_and_short_numbers_give_what_doubles_give(loss, solve, dtype):
+    X, y = linear_problem(200, 4)
+    X = np.clip(np.round(128 + 40 * X), 0, 255).astype(dtype)
+    arguments = (y, loss, 1e-2, *([np.zeros(5)] if solve == "newton" else []))
+    theta = getattr(nb, solve)(X, *arguments)
+    expected = exact(X.astype(float), y, loss, 1e-2)
+    assert np.abs(expected[:-1]).max() > 1e-3
+    assert J(theta, X.astype(float), y, loss, 1e-2) <= J(
+        expected, X.astype(float), y, loss, 1e-2
+    ) * (1 + 1e-6)
+    np.testing.assert_allclose(
+        nb.linear_scores(theta, X), X.astype(float) @ theta[:-1] + theta[-1], rtol=1e-4, atol=1e-4
     )
-    nb.optimum(X, y, loss, 1e-3)
-    assert 2 <= len(seen) <= 20
-    assert max(seen) <= 2000
+
+
+def test_conjugate_gradients_of_nothing_are_nothing():
+    assert not nb.conjugate_gradients(lambda v: 2 * v, np.zeros(3), 1e-9).any()
+
+
+def test_newton_stays_at_the_minimum():
+    X = np.array([[1.0], [-1.0], [1.0], [-1.0]])  # both labels at each place: w = b = 0 is best
+    assert not nb.newton(X, np.array([1, 1, -1, -1]), "logistic", 0.1, np.zeros(2)).any()
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", nb.hinge_loss, None])
+def test_another_loss_is_refused(loss):
+    X, y = linear_problem(20, 2)
+    for call in (nb.optimum, lambda *a: nb.newton(*a, np.zeros(3))):
+        with pytest.raises(ValueError, match=r"^loss: expected .* got "):
+            call(X, y, loss, 0.1)
+
+
+@pytest.mark.parametrize("y", [np.arange(20) % 2, np.ones(20), np.ones(19), np.ones((20, 1))])
+def test_newton_names_bad_labels(y):
+    X, _ = linear_problem(20, 2)
+    with pytest.raises(ValueError, match=r"^y: expected .* got "):
+        nb.newton(X, y, "logistic", 0.1, np.zeros(3))
 
 
 @pytest.mark.parametrize("loss", OF_MARGIN)

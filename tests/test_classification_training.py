@@ -10,6 +10,11 @@ from classification_cases import LOSSES, generator, nb
 from tqdm import tqdm
 
 from common.digits import mnist_pair
+from tools.notebooks import code_cells, load, source
+from tools.project import NOTEBOOKS
+
+(NOTEBOOK,) = (path for path in NOTEBOOKS if path.parent.name == "classification")
+CELLS, AUGMENT = code_cells(load(NOTEBOOK)), "def augment("
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,85 @@ def test_augmentation_depends_on_the_generator_alone(strokes):
     assert not torch.equal(nb.augment(X, generator(1)), nb.augment(X, generator(2)))
 
 
+def landing(place, transform):
+    """Where a dot at (x, y), in half widths from the middle, is in each image after transform."""
+    at = (torch.arange(28) - 13.5) / 14
+    x, y = place
+    dot = torch.exp(-((at - x) ** 2 + (at[:, None] - y) ** 2) / (2 * 0.1**2))
+    moved = transform(dot.expand(300, 1, 28, 28).contiguous())[:, 0]
+    mass = moved.sum((1, 2))
+    return torch.stack([(moved.sum(1) @ at) / mass, (moved.sum(2) @ at) / mass], 1)
+
+
+def maps_of(transform):
+    """Each image's map A (2, 3), with A (x, y, 1) the place from which (x, y) was taken."""
+    places = torch.tensor([[0.4, 0.0], [0.0, 0.4], [-0.3, -0.3]])
+    landed = torch.stack([landing(p, transform) for p in places.tolist()], 1)
+    landed = torch.cat([landed, torch.ones(300, 3, 1)], 2)
+    return torch.linalg.solve(landed, places.expand(300, 3, 2)).mT
+
+
+def parts_of(A):
+    """Turn, two stretches, shear and two shifts of maps A (n, 2, 3): a turn times a triangle."""
+    turn = torch.atan2(A[:, 1, 0], A[:, 0, 0])
+    c, s = turn.cos(), turn.sin()
+    stretch_x = A[:, 0, 0] * c + A[:, 1, 0] * s - 1
+    shear = A[:, 0, 1] * c + A[:, 1, 1] * s
+    stretch_y = A[:, 1, 1] * c - A[:, 0, 1] * s - 1
+    return torch.stack([turn, stretch_x, stretch_y, shear, A[:, 0, 2], A[:, 1, 2]])
+
+
+KNOWN = [0.3, 0.2, -0.15, 0.25, 0.1, -0.2]  # turn, stretches, shear, shifts: none of them alike
+
+
+def as_the_sizes_say(affine, augment):
+    """Whether known maps move dots as they should, and drawn maps are many and fill their range."""
+    A = affine(*(torch.full((300,), v) for v in KNOWN))
+    known = parts_of(maps_of(lambda X: nb.warp(X, A)))
+    drawn = parts_of(maps_of(lambda X: augment(X, generator(5))))
+    reach = drawn.abs().amax(1) / torch.tensor([0.2, 0.15, 0.15, 0.25, 0.1, 0.1])
+    return (
+        (known - torch.tensor(KNOWN)[:, None]).abs().max() < 0.01
+        and ((0.9 < reach) & (reach < 1.1)).all()
+        and drawn.std(1).min() > 0.03
+    )
+
+
+def test_maps_are_what_their_turns_stretches_shears_and_shifts_say():
+    assert as_the_sizes_say(nb.affine, nb.augment)
+
+
+def mutant(old, new):
+    """The functions of the cells with `affine` and `augment`, one of them changed."""
+    names = dict(vars(nb))
+    code = "".join(
+        source(c) + "\n" for c in CELLS if AUGMENT in source(c) or "def affine(" in source(c)
+    )
+    assert code.count(old) == 1
+    exec(code.replace(old, new), names)
+    return names["affine"], names["augment"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("c * shear - s * y, shift_x", "-c * shear + s * y, shift_x"),  # mirrored
+        ("s * y, shift_x]", "s * y, shift_y]"),  # shifts swapped, in part
+        ("shear + c * y, shift_y", "shear + c * y, shift_x"),
+        (
+            "torch.rand(6, len(X), generator=generator)",
+            "torch.rand(6, 1, generator=generator).expand(6, len(X))",
+        ),
+        ("stretch, shear, shift, shift]", "stretch, 10 * shear, shift, shift]"),
+        ("turn.sin()", "-turn.sin()"),
+        (", 1 + stretch_x, 1", ", 1 - stretch_x, 1"),
+    ],
+)
+def test_a_wrong_map_is_noticed(old, new):
+    affine, augment = mutant(old, new)
+    assert not as_the_sizes_say(affine, augment)
+
+
 # Training --------------------------------------------------------------------------------------
 
 
@@ -75,9 +159,9 @@ def test_training_learns_and_reports_every_epoch(strokes, loss):
         seen.append(nb.wrong(nb.scores(model, validation[0]), validation[1]).sum().item())
         return seen[-1]
 
-    history = nb.fit(model, loss, train, generator(1), epochs=6, lr=0.05, watch=watch)
+    history = nb.fit(model, loss, train, generator(1), epochs=8, lr=0.05, watch=watch)
     assert [value for _, value in history] == seen
-    assert len(history) == 6
+    assert len(history) == 8
     assert history[-1][0] < history[0][0] / 2
     assert seen[-1] == nb.wrong(nb.scores(model, validation[0]), validation[1]).sum() < 15
 
@@ -184,12 +268,35 @@ def test_a_progress_bar_stands_around_the_epochs_if_it_is_asked_for(capsys, stro
     assert "2/2" in capsys.readouterr().err
 
 
-def test_one_example_can_be_fitted(strokes):
-    one = strokes[0][:1], strokes[1][:1]
+def test_two_examples_can_be_fitted_in_one_step_and_in_many(strokes):
+    two = torch.stack([torch.where(strokes[1] == label)[0][0] for label in (-1, 1)])
+    few = strokes[0][two], strokes[1][two]
     model = nb.initialise(nb.linear(), generator())
-    history = nb.fit(model, nb.logistic_loss, one, generator(), epochs=40, lr=0.1)
-    assert history[-1] == (history[-1][0], None)
-    assert not nb.wrong(nb.scores(model, one[0]), one[1]).any()
+    before = model[1].weight.clone()
+    history = nb.fit(model, nb.logistic_loss, few, generator(), epochs=1, lr=0.1)
+    assert not torch.equal(model[1].weight, before)  # the first step has a rate
+    assert history == [(history[0][0], None)]
+    nb.fit(model, nb.logistic_loss, few, generator(), epochs=40, lr=0.1)
+    assert not nb.wrong(nb.scores(model, few[0]), few[1]).any()
+
+
+def test_a_start_at_zero_takes_the_step_of_the_formula(strokes):
+    """One batch, one step: from zero, the weights move against the gradient by half the rate."""
+    few = strokes[0][:50], strokes[1][:50]
+    model = nb.linear()
+    torch.nn.init.zeros_(model[1].weight), torch.nn.init.zeros_(model[1].bias)
+    nb.fit(model, nb.logistic_loss, few, generator(), epochs=1, lr=0.1)
+    step = nb.rate(0.1, 0.5) * (few[1] / 2) @ few[0].flatten(1) / 50
+    torch.testing.assert_close(model[1].weight[0].detach(), step, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("lr", [1e3, 1e6])
+def test_a_training_that_ends_far_above_its_start_says_so(strokes, lr):
+    train, _ = parts(strokes)
+    model = nb.initialise(nb.linear(), generator())
+    with pytest.raises(FloatingPointError, match=r"objective .* at step \d+: try lr < "):
+        nb.fit(model, nb.logistic_loss, train, generator(), epochs=2, lr=lr)
+    assert next(model.parameters()).device.type == "cpu"
 
 
 @pytest.mark.parametrize(

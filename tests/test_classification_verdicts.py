@@ -5,8 +5,7 @@ import math
 
 import numpy as np
 import pytest
-import torch
-from classification_cases import examples, generator, nb
+from classification_cases import examples, nb
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -32,11 +31,25 @@ def test_wilson_covers_about_as_often_as_it_says():
 
 
 @pytest.mark.parametrize(
-    ("k", "n", "name"), [(-1, 5, "k:"), (6, 5, "k:"), (math.nan, 5, "k:"), (0, 0, "n:")]
+    ("arguments", "name"),
+    [
+        ((-1, 5), "k:"),
+        ((6, 5), "k:"),
+        ((math.nan, 5), "k:"),
+        ((0, 0), "n:"),
+        ((5, 100, 95), "confidence:"),
+        ((5, 100, -0.1), "confidence:"),
+    ],
 )
-def test_wilson_names_the_bad_count(k, n, name):
+def test_wilson_names_the_bad_argument(arguments, name):
     with pytest.raises(ValueError, match=name):
-        nb.wilson(k, n)
+        nb.wilson(*arguments)
+
+
+def test_wilson_at_certainty_and_at_none():
+    assert nb.wilson(5, 100, 0) == pytest.approx((0.05, 0.05))
+    low, high = nb.wilson(5, 100, 1)
+    assert low < 0.01 < 0.3 < high <= 1
 
 
 @given(b=st.integers(0, 60), c=st.integers(0, 60))
@@ -136,26 +149,56 @@ def test_scores_that_are_log_odds_are_calibrated():
     assert nb.calibration_error(s, y) < 0.005 < 0.03 < nb.calibration_error(3 * s, y)
 
 
-# What drives a decision ------------------------------------------------------------------------
+@pytest.mark.parametrize("function", ["sliding", "area", "reliability", "calibration_error"])
+@pytest.mark.parametrize("y", [[0, 1, 1], [1, 7, 7], [1, -1, math.nan], [[1], [-1], [1]]])
+def test_verdicts_take_labels_of_plus_and_minus_1_alone(function, y):
+    with pytest.raises(ValueError, match=r"^y: expected .*, got "):
+        getattr(nb, function)([0.1, -2.0, 3.0], y)
 
 
-def test_the_pixels_of_a_linear_model_add_up_to_its_score():
-    model = nb.initialise(nb.linear(), generator())
-    image = torch.rand(1, 28, 28, generator=generator(1))
-    parts = nb.gradient_times_input(model, image)
-    torch.testing.assert_close(parts.flatten(), (model[1].weight[0] * image.flatten()).detach())
-    hidden = nb.occlusion(model, image, size=3)
-    assert hidden.shape == (28, 28)
-    for row, column in [(0, 0), (5, 27), (14, 14), (27, 3)]:
-        square = parts[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2].sum()
-        assert hidden[row, column].item() == pytest.approx(square.item(), abs=1e-5)
+def test_an_area_takes_both_labels():
+    with pytest.raises(ValueError, match="and both"):
+        nb.area([0.1, -2.0], [1, 1])
 
 
-def test_what_is_not_inked_drives_nothing():
-    model = nb.initialise(nb.cnn(), generator())
-    image = torch.zeros(1, 28, 28)
-    image[0, 10:18, 12:16] = torch.rand(8, 4, generator=generator(1))
-    assert not nb.gradient_times_input(model, image)[image[0] == 0].any()
-    hidden = nb.occlusion(model, image)
-    assert hidden[:7].abs().max() < 1e-5
-    assert hidden[13, 13].abs() > 1e-3
+# Temperature -----------------------------------------------------------------------------------
+
+
+def log_loss(s, y):
+    return np.logaddexp(0, -y * s).mean()
+
+
+@pytest.mark.parametrize("T", [0.05, 0.5, 1, 3, 40])
+def test_a_temperature_is_recovered(T):
+    rng = np.random.default_rng(0)
+    s = 4 * rng.standard_normal(20_000)
+    y = np.where(rng.random(20_000) < 1 / (1 + np.exp(-s)), 1, -1)
+    found = nb.temperature(T * s, y)
+    assert found == pytest.approx(T, rel=0.05)
+    assert log_loss(T * s / found, y) <= log_loss(T * s, y) + 1e-9
+    assert nb.temperature(-T * s, -y) == pytest.approx(found, rel=1e-4)
+
+
+@given(n=st.integers(2, 60), seed=st.integers(0, 10_000))
+def test_the_temperature_is_the_best_of_a_fine_grid(n, seed):
+    s, y = (v.numpy() for v in examples(n, seed))
+    slip = 0 if (s * y <= 0).any() else 1 / (2 * n)
+
+    def cross_entropy(T):
+        m = y * s / T
+        return ((1 - slip) * np.logaddexp(0, -m) + slip * np.logaddexp(0, m)).mean()
+
+    grid = min(cross_entropy(T) for T in np.exp(np.linspace(-9, 9, 2000)))
+    assert cross_entropy(nb.temperature(s, y)) <= grid * (1 + 1e-6)
+
+
+def test_scores_without_an_error_do_not_become_sure_beyond_measure():
+    """A thousand right answers say that one in two thousand may be wrong, and no more."""
+    s = np.append(np.full(500, 9.0), np.full(500, -9.0))
+    doubt = 1 / (1 + np.exp(9 / nb.temperature(s, np.sign(s))))
+    assert doubt == pytest.approx(1 / 2000, rel=1e-3)
+
+
+def test_the_temperature_takes_labels_of_plus_and_minus_1_alone():
+    with pytest.raises(ValueError, match=r"^y: "):
+        nb.temperature([1.0, 2.0], [0, 1])
