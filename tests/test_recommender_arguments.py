@@ -22,8 +22,8 @@ RATINGS, SHAPE = np.array([1, 2, 3, 4, 5, 1, 2]), (3, 4)
 TRIPLE = {"users": USERS, "items": ITEMS, "ratings": RATINGS}
 SGD = TRIPLE | {"shape": SHAPE, "rank": 1, "epochs": 2, "lr": 0.05, "rng": 0}
 ALS = TRIPLE | {"shape": SHAPE, "rank": 1, "sweeps": 2, "rng": 0}
-CV = TRIPLE | {"shape": SHAPE, "regs": np.array([1, 2]), "k": 3, "rng": 0}
-CV |= {"rank": 1, "epochs": 2, "lr": 0.05}
+CV = TRIPLE | {"shape": SHAPE, "settings": [{"reg": 1}, {"reg": 2}], "k": 3, "rng": 0}
+CV |= {"fit": nb.als, "rank": 1, "sweeps": 2}
 MODEL = random_model(SHAPE, 2, np.random.default_rng(0))
 FITS = {"factorize": (nb.factorize, SGD), "als": (nb.als, ALS)}
 FITS["cross_validate"] = nb.cross_validate, CV
@@ -38,9 +38,7 @@ LOOSE = {  # of any shape, and empty too
     "predict": (MODEL.predict, {"users": USERS, "items": ITEMS}, ["users", "items"]),
     "top_n": (nb.top_n, {"model": MODEL, "user": 1, "seen": ITEMS, "n": 2}, ["seen"]),
 }
-REALS = {label: (*fit, ["ratings"]) for label, fit in FITS.items()} | {
-    "regs": (nb.cross_validate, CV, ["regs"])
-}
+REALS = {label: (*fit, ["ratings"]) for label, fit in FITS.items()}
 PER_EPOCH = {
     "lr": (nb.factorize, SGD | {"lr": np.array([1, 1])}, ["lr"]),
     "reg": (nb.factorize, SGD | {"reg": np.array([1, 1])}, ["reg"]),

@@ -165,14 +165,16 @@ def test_bad_numbers_of_folds_are_refused(k):
 def test_cross_validation_predicts_every_rating_from_the_others():
     data = low_rank_ratings(60, 50, 1, 0.1, 0.5, np.random.default_rng(0))
     options = {"rank": 1, "epochs": 40, "lr": nb.linear_decay(0.1, 40), "biases": False}
-    errors, chosen = nb.cross_validate(*data[:3], (60, 50), [0.0, 1.0], rng=1, **options)
+    options |= {"fit": nb.factorize, "rng": 1}
+    settings = [{"reg": 1.0}, {"reg": 0.0}]
+    errors, chosen = nb.cross_validate(*data[:3], (60, 50), settings, **options)
     assert errors.shape == chosen.shape == (5,)
-    assert (chosen == 0).all()  # a λ of 1 leaves nothing of the signal
+    assert (chosen == 1).all()  # a λ of 1 leaves nothing of the signal
     assert 0.1 < errors.mean() < 0.13
-    errors, chosen = nb.cross_validate(*data[:3], (60, 50), [1.0], k=3, rng=1, **options)
+    errors, chosen = nb.cross_validate(*data[:3], (60, 50), settings[:1], k=3, **options)
     assert errors.shape == (3,)
     assert errors.min() > 0.5
-    assert (chosen == 1).all()
+    assert (chosen == 0).all()
 
 
 def test_the_error_of_a_part_ignores_what_the_part_says_when_fitting():
@@ -183,15 +185,33 @@ def test_the_error_of_a_part_ignores_what_the_part_says_when_fitting():
     model = nb.factorize(*(a[rest] for a in (users, items, ratings)), (20, 15), **options)
     low, high = ratings[rest].min(), ratings[rest].max()
     ratings[part] = 1e6
-    found = nb.error_on(part, rest, (users, items, ratings), (20, 15), **options)
+    found = nb.error_on(part, rest, (users, items, ratings), (20, 15), nb.factorize, **options)
     free = model.predict(users[part], items[part])
     predicted = np.clip(free, low, high)
     assert (free != predicted).any()  # predictions are limited to what was rated
     assert found == pytest.approx(rmse(predicted, 1e6), rel=1e-12)
 
 
-@pytest.mark.parametrize("regs", [[], 0.1, [-1.0, 0.1], [np.nan]])
-def test_cross_validation_refuses_bad_penalties(regs):
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [([], "settings"), (None, "settings"), ([0.1], "settings"), ([{"reg": -1.0}], "reg")],
+)
+def test_cross_validation_refuses_bad_settings(settings, name):
     data = low_rank_ratings(10, 10, 1, 0.1, 0.5, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="reg"):
-        nb.cross_validate(*data[:3], (10, 10), regs, rank=1, epochs=1, lr=0.1)
+    with pytest.raises(ValueError, match=f"{name}: "):
+        nb.cross_validate(*data[:3], (10, 10), settings, fit=nb.als, rank=1, sweeps=1)
+
+
+def test_zero_factors_stay_zero_so_that_biases_are_fitted_alone():
+    rng = np.random.default_rng(0)
+    users, items = np.divmod(rng.permutation(60)[:40], 10)
+    ratings, n0, reg = rng.standard_normal(40), 3.0, 0.1
+    zero = nb.FactorModel(0.2, *(np.zeros(s) for s in (6, 10, (6, 1), (10, 1))))
+    fit = nb.als(users, items, ratings, (6, 10), rank=1, sweeps=200, reg=reg, n0=n0, start=zero)
+    assert not fit.P.any()
+    assert not fit.Q.any()
+    A = np.zeros((40, 16))
+    A[np.arange(40), users] = A[np.arange(40), 6 + items] = 1
+    penalty = np.diag(reg * (A.sum(axis=0) + n0))
+    expected = np.linalg.solve(A.T @ A + penalty, A.T @ (ratings - 0.2))
+    np.testing.assert_allclose([*fit.user_bias, *fit.item_bias], expected, atol=1e-9)
