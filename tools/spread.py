@@ -10,75 +10,104 @@ import io
 import json
 import sys
 
-import matplotlib as mpl
 import numpy as np
 
-from tools.notebooks import load, source, tags
+from tools.notebooks import code_cells, load, source
 from tools.project import NOTEBOOKS, write
 
 (NOTEBOOK,) = (path for path in NOTEBOOKS if path.parent.name == "recommender-system")
 STORED = NOTEBOOK.with_name("spread.json")
 SEEDS = range(100, 120)
-PICTURE = ("show(fig", "play(fig", "evidence.show(")
 
 
-def page() -> dict:
-    """Execute the notebook's cells, but for its pictures and *Yours*, and return its names."""
-    mpl.use("agg")
-    names, yours = {"__name__": "page"}, False
-    for cell in load(NOTEBOOK)["cells"]:
-        yours = {"yours"} <= {*tags(cell)} or (yours and "craft" not in tags(cell))
-        code = source(cell) if cell["cell_type"] == "code" else ""
-        if any(part in code for part in PICTURE):
-            code = "\n\n".join(definitions(code))
-        if not yours or "algorithm" in tags(cell):
-            silent = contextlib.redirect_stdout(io.StringIO())
-            with silent, contextlib.suppress(KeyError, NameError):  # of what was not measured yet
-                exec(compile(code, cell["id"], "exec"), names)
-            names["spread"] = {}
+def binds(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement binds, or of which it sets a part."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return {statement.name}
+    found = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(name.asname or name.name).partition(".")[0] for name in node.names}
+        elif isinstance(getattr(node, "ctx", None), ast.Store):
+            while not isinstance(node, ast.Name | ast.Tuple | ast.List | ast.Starred):
+                node = node.value
+            found |= {node.id} if isinstance(node, ast.Name) else set()
+    return found - of_loops_inside(statement)
+
+
+def of_loops_inside(statement: ast.stmt) -> set[str]:
+    """Return the names that exist only within comprehensions."""
+    loops = [node.target for node in ast.walk(statement) if isinstance(node, ast.comprehension)]
+    return {node.id for loop in loops for node in ast.walk(loop) if isinstance(node, ast.Name)}
+
+
+def reads(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement reads from outside of itself."""
+    names, own = [n for n in ast.walk(statement) if isinstance(n, ast.Name)], set()
+    if isinstance(statement, ast.FunctionDef):
+        own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        own |= {node.arg for node in ast.walk(statement) if isinstance(node, ast.arg)}
+    return {node.id for node in names} - own - of_loops_inside(statement)
+
+
+def within(found: set[str], k: int) -> set[str]:
+    """Return the names with those that begin with `_` made the k-th cell's own."""
+    return {f"{name} of {k}" if name.startswith("_") else name for name in found}
+
+
+def functions(*wanted: str) -> dict:
+    """Execute the statements of the notebook that these functions need, and return its names."""
+    cells = code_cells(load(NOTEBOOK))[1:]
+    body = [(k, part) for k, cell in enumerate(cells) for part in ast.parse(source(cell)).body]
+    needed, before = {*wanted}, None
+    while needed != before:  # a function may call one that is defined below it
+        before = {*needed}
+        for k, part in body:
+            needed |= within(reads(part), k) if within(binds(part), k) & needed else set()
+    chosen = [part for k, part in body if within(binds(part), k) & needed]
+    names = {"__name__": "page"}
+    sys.modules["page"] = sys.modules[__name__]  # where dataclasses look up their module
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(ast.Module(chosen, []), "page", "exec"), names)
     return names
 
 
-def definitions(code: str) -> list[str]:
-    """Return the functions that some code defines, and nothing else of it."""
-    body = ast.parse(code).body
-    return [ast.unparse(part) for part in body if isinstance(part, ast.FunctionDef)]
+def many(name: str, *before, seeds=SEEDS) -> list:
+    """Return what a function gives for each seed, its last argument."""
+    names = functions(name)
+    return [names[name](*before, seed) for seed in seeds]
 
 
-def plans(names: dict) -> dict:
-    """Return for each entry of the file a function without arguments that measures it."""
+def film_folds() -> list[dict]:
+    """Return the RMSE in five folds of each baseline and of the setting mostly chosen."""
+    names = functions("film_folds")
+    middle = names["film_settings"][len(names["film_settings"]) // 2]
+    return [names["film_folds"](seed, [middle])[0] for seed in SEEDS]
 
-    def many(name, seeds=SEEDS, *before):
-        return lambda: [names[name](*before, seed) for seed in seeds]
 
-    def several(name, values, seeds=SEEDS):
-        return lambda: {f"{v:g}": many(name, seeds, v)() for v in values}
-
-    return {
-        **{name: many(name) for name in ("easy", "disagreement", "surplus", "large", "excess")},
-        **{name: many(name) for name in ("cold", "traits_found", "unseen_truth")},
-        "small": many("small", range(110)),
-        "small oracle": lambda: float(np.mean([names["small_oracle"](s) for s in range(110)])),
-        "angles": several("angles", (0.02, 0.03, 0.05, 0.1, 0.2)),
-        "served": several("served", (0.0, 0.3, 0.7)),
-        "film_folds": lambda: [names["film_folds"](seed)[0] for seed in SEEDS],
-        "lists": lambda: {str(t): many("lists", SEEDS, t)() for t in (False, True)},
-    }
+PLANS = {
+    **{name: lambda name=name: many(name) for name in ("easy", "disagreement", "surplus", "large")},
+    **{name: lambda name=name: many(name) for name in ("cold", "excess", "traits_found")},
+    "unseen_truth": lambda: many("unseen_truth"),
+    "small": lambda: many("small", seeds=range(110)),
+    "small oracle": lambda: float(np.mean(many("small_oracle", seeds=range(110)))),
+    "angles": lambda: {f"{share:g}": many("angles", share) for share in (0.02, 0.03, 0.05, 0.1)},
+    "served": lambda: {f"{quality:g}": many("served", quality) for quality in (0.0, 0.3, 0.7)},
+    "film_folds": film_folds,
+    "lists": lambda: {str(by_time): many("lists", by_time) for by_time in (False, True)},
+}
 
 
 def main(*chosen: str) -> None:
     """Measure the entries named, or all, and write the file after each."""
-    if not STORED.exists():
-        write(STORED, "{}\n")
-    todo = plans(page())
-    if unknown := {*chosen} - {*todo}:
-        raise SystemExit(f"NAME: expected one of {', '.join(todo)}, got {', '.join(unknown)}")
-    for name in chosen or todo:
-        found = {name: todo[name]()}
+    if unknown := {*chosen} - {*PLANS}:
+        raise SystemExit(f"NAME: expected one of {', '.join(PLANS)}, got {', '.join(unknown)}")
+    for name in chosen or PLANS:
+        text = json.dumps({name: PLANS[name]()})
+        found = json.loads(text, parse_float=lambda digits: float(f"{float(digits):.6g}"))
+        stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+        write(STORED, json.dumps(stored | found, separators=(",", ":"), sort_keys=True) + "\n")
         print(name, flush=True)
-        found = json.loads(json.dumps(found), parse_float=lambda text: float(f"{float(text):.6g}"))
-        stored = json.loads(STORED.read_text(encoding="utf-8")) | found
-        write(STORED, json.dumps(stored, separators=(",", ":"), sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
