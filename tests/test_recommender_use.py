@@ -31,6 +31,25 @@ def test_predictions_are_the_matrix_entry_by_entry():
     assert model.predict([], []).shape == (0,)
 
 
+@given(st.integers(0, 4), st.lists(st.integers(0, 3), max_size=5), SEEDS)
+def test_users_are_broadcast_against_items(user, items, seed):
+    model = random_model((5, 4), 3, np.random.default_rng(seed))
+    items = np.array(items, dtype=int)
+    np.testing.assert_allclose(model.predict(user, items), model.matrix()[user, items])
+    np.testing.assert_allclose(model.predict([user], items), model.matrix()[user, items])
+    np.testing.assert_allclose(model.predict(np.arange(5), 3), model.matrix()[:, 3])
+    table = model.predict(np.arange(5)[:, None], items)
+    np.testing.assert_allclose(table, model.matrix()[:, items])
+    assert np.ndim(model.predict(user, 3)) == 0
+
+
+def test_many_predictions_are_those_of_few():
+    rng = np.random.default_rng(0)
+    model = random_model((50, 40), 3, rng)
+    users, items = rng.integers(0, 50, 150_000), rng.integers(0, 40, 150_000)
+    np.testing.assert_allclose(model.predict(users, items), model.matrix()[users, items])
+
+
 def test_predictions_are_clipped_only_when_asked():
     model = random_model((5, 4), 3, np.random.default_rng(0))
     model.mu = 100.0
@@ -46,7 +65,8 @@ def test_predictions_are_clipped_only_when_asked():
         ([-1], [0], "users"),
         ([0], [4], "items"),
         ([0.5], [0], "users"),
-        ([0, 1], [0], "items"),
+        ([0, 1], [0, 1, 2], "items"),
+        ([[0], [1]], [[0, 1], [1, 2], [2, 3]], "items"),
     ],
 )
 def test_predictions_refuse_unknown_ids(users, items, name):
@@ -122,6 +142,7 @@ def test_nothing_is_recommended_to_who_has_seen_all_and_anything_to_who_has_seen
         (0, [0], 0, "n:"),
         (0, [0], 1.0, "n:"),
         (9, [], 1, "user"),
+        ([0, 1], [], 1, "user"),  # one at a time
     ],
 )
 def test_top_n_refuses_bad_input(user, seen, n, name):
