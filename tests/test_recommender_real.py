@@ -43,14 +43,8 @@ def test_the_real_section_is_never_empty():
 # What many seeds gave --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def names():
-    """What the notebook defines; not the result of its long cells."""
-    return spread.page()
-
-
 def test_every_measurement_has_at_least_twenty_seeds():
-    assert {*STORED} == {*spread.plans({})}
+    assert {*STORED} == {*spread.PLANS}
     for name, found in STORED.items():
         for draws in found.values() if isinstance(found, dict) else [found]:
             assert name == "small oracle" or len(draws) >= 20, name
@@ -58,9 +52,9 @@ def test_every_measurement_has_at_least_twenty_seeds():
 
 
 @pytest.mark.slow
-def test_the_tool_and_the_page_measure_the_same(names):
+def test_the_tool_and_the_page_measure_the_same():
     for name, plan in (("easy", 1e-6), ("traits_found", 1e-3), ("large", 1e-2), ("cold", 1e-2)):
-        found = names[name](spread.SEEDS[0])
+        found = spread.functions(name)[name](spread.SEEDS[0])
         stored = STORED[name][0]
         pairs = (
             [(found[k], stored[k]) for k in found] if isinstance(found, dict) else [(found, stored)]
@@ -69,12 +63,12 @@ def test_the_tool_and_the_page_measure_the_same(names):
             assert a == pytest.approx(b, rel=1e-2, abs=plan), name
     for share in ("0.02", "0.03"):
         way = ("ALS, λ path",)
-        found = names["angles"](float(share), spread.SEEDS[0], way)
+        found = spread.functions("angles")["angles"](float(share), spread.SEEDS[0], way)
         assert found[way[0]] == pytest.approx(STORED["angles"][share][0][way[0]], abs=0.1)
 
 
 @pytest.mark.slow
-def test_scores_of_a_list_are_those_of_the_definition(names):
+def test_scores_of_a_list_are_those_of_the_definition():
     rng = np.random.default_rng(0)
     for _ in range(20):
         table, seen = rng.random((1, 12)), rng.random((1, 12)) < 0.3
@@ -86,16 +80,16 @@ def test_scores_of_a_list_are_those_of_the_definition(names):
         many = min(liked.sum(), 3)
         ideal = sum(1 / np.log2(2 + j) for j in range(many))
         gain = sum(hit / np.log2(2 + j) for j, hit in enumerate(hits))
-        recall, ndcg = names["top_scores"](table, seen, liked, 3)
+        recall, ndcg = spread.functions("top_scores")["top_scores"](table, seen, liked, 3)
         assert recall == pytest.approx(sum(hits) / many)
         assert ndcg == pytest.approx(gain / ideal)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by_time", [True, False])
-def test_a_fifth_of_each_user_s_ratings_is_hidden(names, by_time):
+def test_a_fifth_of_each_user_s_ratings_is_hidden(by_time):
     real = ratings()
-    hidden = names["hide_a_fifth"](by_time, np.random.default_rng(0))
+    hidden = spread.functions("hide_a_fifth")["hide_a_fifth"](by_time, np.random.default_rng(0))
     for user in range(0, real.shape[0], 50):
         mine = real.users == user
         assert hidden[mine].sum() == mine.sum() - np.ceil(0.8 * mine.sum())

@@ -90,6 +90,7 @@ PLANS = {
     **{name: lambda name=name: many(name) for name in ("cold", "excess", "traits_found")},
     "unseen_truth": lambda: many("unseen_truth"),
     "small": lambda: many("small", seeds=range(110)),
+    "small_default": lambda: many("small_default", seeds=range(110)),
     "small oracle": lambda: float(np.mean(many("small_oracle", seeds=range(110)))),
     "angles": lambda: {f"{share:g}": many("angles", share) for share in (0.02, 0.03, 0.05, 0.1)},
     "served": lambda: {f"{quality:g}": many("served", quality) for quality in (0.0, 0.3, 0.7)},
