@@ -22,8 +22,8 @@ RATINGS, SHAPE = np.array([1, 2, 3, 4, 5, 1, 2]), (3, 4)
 TRIPLE = {"users": USERS, "items": ITEMS, "ratings": RATINGS}
 SGD = TRIPLE | {"shape": SHAPE, "rank": 1, "epochs": 2, "lr": 0.05, "rng": 0}
 ALS = TRIPLE | {"shape": SHAPE, "rank": 1, "sweeps": 2, "rng": 0}
-CV = TRIPLE | {"shape": SHAPE, "regs": np.array([1, 2]), "k": 3, "rng": 0}
-CV |= {"rank": 1, "epochs": 2, "lr": 0.05}
+CV = TRIPLE | {"shape": SHAPE, "settings": [{"reg": 1}, {"reg": 2}], "k": 3, "rng": 0}
+CV |= {"fit": nb.als, "rank": 1, "sweeps": 2}
 MODEL = random_model(SHAPE, 2, np.random.default_rng(0))
 FITS = {"factorize": (nb.factorize, SGD), "als": (nb.als, ALS)}
 FITS["cross_validate"] = nb.cross_validate, CV
@@ -38,9 +38,7 @@ LOOSE = {  # of any shape, and empty too
     "predict": (MODEL.predict, {"users": USERS, "items": ITEMS}, ["users", "items"]),
     "top_n": (nb.top_n, {"model": MODEL, "user": 1, "seen": ITEMS, "n": 2}, ["seen"]),
 }
-REALS = {label: (*fit, ["ratings"]) for label, fit in FITS.items()} | {
-    "regs": (nb.cross_validate, CV, ["regs"])
-}
+REALS = {label: (*fit, ["ratings"]) for label, fit in FITS.items()}
 PER_EPOCH = {
     "lr": (nb.factorize, SGD | {"lr": np.array([1, 1])}, ["lr"]),
     "reg": (nb.factorize, SGD | {"reg": np.array([1, 1])}, ["reg"]),
@@ -146,3 +144,62 @@ def test_sizes_of_numpy_do_as_ints():
 @pytest.mark.parametrize("user", [True, 0.0, "0", None, -1, 3, [0]])
 def test_a_user_who_is_no_id_is_refused(user):
     refuses("user", lambda: nb.top_n(MODEL, user, [], 1), "an integer from 0 to 2")
+
+
+@pytest.mark.parametrize("label", ["factorize", "als"])
+@pytest.mark.parametrize(
+    ("watch", "message"),
+    [
+        ([([0], [0], [1.0])], "a dict {name: triple}, got [("),
+        ({"observed": ([0], [0], [1.0])}, "got 'observed'"),
+        ({"seconds": ([0], [0], [1.0])}, "got 'seconds'"),
+        ({"objective": ([0], [0], [1.0])}, "got 'objective'"),
+        ({0: ([0], [0], [1.0])}, "got 0"),
+    ],
+)
+def test_what_can_t_be_watched_is_refused(label, watch, message):
+    function, good = FITS[label]
+    refuses("watch", lambda: function(**good | {"watch": watch}), message)
+
+
+@pytest.mark.parametrize("label", ["factorize", "als"])
+@pytest.mark.parametrize("triple", [([0], [0]), 7, "abc", None])
+def test_what_is_no_triple_to_watch_is_named(label, triple):
+    function, good = FITS[label]
+    with pytest.raises(
+        ValueError, match=r"^watch\['valid'\]: expected \(users, items, ratings\), got"
+    ):
+        function(**good | {"watch": {"valid": triple}})
+
+
+@pytest.mark.parametrize("label", ["factorize", "als"])
+@pytest.mark.parametrize("biases", ["no", "", 0, 1, None, [True]])
+def test_biases_that_are_neither_true_nor_false_are_refused(label, biases):
+    function, good = FITS[label]
+    refuses("biases", lambda: function(**good | {"biases": biases}), "True or False, got")
+
+
+@pytest.mark.parametrize("size", [-0.1, np.nan, "0.1", True, [0.1]])
+def test_a_bad_size_of_the_start_is_refused(size):
+    refuses("size", lambda: nb.factorize(**SGD | {"size": size}))
+
+
+@pytest.mark.parametrize("n0", [-0.1, np.nan, "1", True, [1.0]])
+def test_a_bad_number_of_ratings_that_nobody_gave_is_refused(n0):
+    refuses("n0", lambda: nb.als(**ALS | {"n0": n0}))
+
+
+@pytest.mark.parametrize(
+    ("ratings", "got"),
+    [(["4"] * 7, "<U1"), ([True] * 7, "bool"), ([4, None, 3, 4, 5, 1, 2], "object")],
+)
+@pytest.mark.parametrize("label", FITS)
+def test_ratings_that_are_no_numbers_say_what_they_are(label, ratings, got):
+    function, good = FITS[label]
+    refuses("ratings", lambda: function(**good | {"ratings": ratings}), got)
+
+
+@pytest.mark.parametrize(("count", "k", "least"), [(1, 5, 5), (3, 5, 5), (2, 2, 4), (3, 2, 4)])
+def test_too_few_ratings_to_choose_in_each_fold_say_how_many_it_takes(count, k, least):
+    few = CV | {name: CV[name][:count] for name in TRIPLE} | {"k": k}
+    refuses("ratings", lambda: nb.cross_validate(**few), f"at least {least} of them for k = {k}")

@@ -1,5 +1,6 @@
 """Batches without conflicts, and SGD by them, against the loop."""
 
+import tracemalloc
 from copy import deepcopy
 
 import numpy as np
@@ -101,6 +102,91 @@ def test_greedy_needs_hardly_more_than_the_largest_degree(share):
 def test_batches_refuse_bad_ids(users, items, name):
     with pytest.raises(ValueError, match=name):
         nb.conflict_free_batches(users, items, np.random.default_rng(0))
+
+
+def first_fit(users, items, order):
+    """Give each rating the lowest colour that neither its user nor its item has, one by one."""
+    taken, colours = {}, np.empty(len(users), dtype=int)
+    for t in order:
+        ends = taken.setdefault(("u", users[t]), set()), taken.setdefault(("i", items[t]), set())
+        colours[t] = next(c for c in range(len(users)) if c not in ends[0] | ends[1])
+        for end in ends:
+            end.add(colours[t])
+    return colours
+
+
+def colours_of(batches, count):
+    colours = np.empty(count, dtype=int)
+    for k, batch in enumerate(batches):
+        colours[batch] = k
+    return colours
+
+
+@given(triples(), SEEDS)
+def test_batches_are_those_of_a_first_fit_by_brute_force(table, seed):
+    users, items, _, _ = table
+    order = nb.colouring_order(users, items, seed)
+    batches = nb.conflict_free_batches(users, items, seed)
+    assert np.array_equal(colours_of(batches, len(users)), first_fit(users, items, order))
+
+
+@pytest.mark.parametrize("width", [1, 3, 64, 1000])
+def test_windows_of_colours_change_no_colour(width):
+    rng = np.random.default_rng(0)
+    users, items = rng.integers(0, 90, 900), np.minimum(rng.integers(0, 40, 900), 25)
+    turn = order = rng.permutation(900)
+    colour, first = np.empty(900, dtype=int), 0
+    while len(turn):
+        turn = nb.first_fit(users, items, turn, colour, first, width)
+        first += width
+    assert np.array_equal(colour, first_fit(users, items, order))
+
+
+def star(n):
+    """Everybody rated one item, and one item of their own."""
+    users = np.tile(np.arange(n), 2)
+    return users, np.concatenate([np.zeros(n, dtype=int), 1 + np.arange(n)])
+
+
+def hubs(n):
+    """Everybody rated the same five items."""
+    return np.tile(np.arange(n), 5), np.repeat(np.arange(5), n)
+
+
+def pairs(n):
+    """Nobody and nothing has two ratings; ids are far apart."""
+    return 10**9 * np.arange(n), 2**62 + np.arange(n)
+
+
+@pytest.mark.parametrize("graph", [star, hubs, pairs])
+def test_memory_is_at_most_200_bytes_a_rating(graph):
+    users, items = graph(12_000)
+    tracemalloc.start()
+    batches = nb.conflict_free_batches(users, items, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 200 * len(users)
+    assert sum(map(len, batches)) == len(users)
+    for ids in (users, items):
+        assert all(len(np.unique(ids[batch])) == len(batch) for batch in batches)
+
+
+@pytest.mark.slow
+def test_an_item_that_160_000_users_rated_takes_as_many_batches_and_little_memory():
+    users, items = hubs(160_000)
+    tracemalloc.start()
+    batches = nb.conflict_free_batches(users, items, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 200 * len(users)
+    assert len(batches) == 160_000
+
+
+def test_a_large_id_costs_nothing():
+    batches = nb.conflict_free_batches([10**9, 0, 2**63 - 1], [7, 10**12, 7], 0)
+    assert sorted(np.concatenate(batches).tolist()) == [0, 1, 2]
+    assert len(batches) == 2
+    assert sorted(nb.colouring_order(np.array([10**12, 5]), np.array([2**62, 0]), 0)) == [0, 1]
 
 
 # SGD -------------------------------------------------------------------------------------------

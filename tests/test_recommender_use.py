@@ -31,6 +31,25 @@ def test_predictions_are_the_matrix_entry_by_entry():
     assert model.predict([], []).shape == (0,)
 
 
+@given(st.integers(0, 4), st.lists(st.integers(0, 3), max_size=5), SEEDS)
+def test_users_are_broadcast_against_items(user, items, seed):
+    model = random_model((5, 4), 3, np.random.default_rng(seed))
+    items = np.array(items, dtype=int)
+    np.testing.assert_allclose(model.predict(user, items), model.matrix()[user, items])
+    np.testing.assert_allclose(model.predict([user], items), model.matrix()[user, items])
+    np.testing.assert_allclose(model.predict(np.arange(5), 3), model.matrix()[:, 3])
+    table = model.predict(np.arange(5)[:, None], items)
+    np.testing.assert_allclose(table, model.matrix()[:, items])
+    assert np.ndim(model.predict(user, 3)) == 0
+
+
+def test_many_predictions_are_those_of_few():
+    rng = np.random.default_rng(0)
+    model = random_model((50, 40), 3, rng)
+    users, items = rng.integers(0, 50, 150_000), rng.integers(0, 40, 150_000)
+    np.testing.assert_allclose(model.predict(users, items), model.matrix()[users, items])
+
+
 def test_predictions_are_clipped_only_when_asked():
     model = random_model((5, 4), 3, np.random.default_rng(0))
     model.mu = 100.0
@@ -46,7 +65,8 @@ def test_predictions_are_clipped_only_when_asked():
         ([-1], [0], "users"),
         ([0], [4], "items"),
         ([0.5], [0], "users"),
-        ([0, 1], [0], "items"),
+        ([0, 1], [0, 1, 2], "items"),
+        ([[0], [1]], [[0, 1], [1, 2], [2, 3]], "items"),
     ],
 )
 def test_predictions_refuse_unknown_ids(users, items, name):
@@ -122,6 +142,7 @@ def test_nothing_is_recommended_to_who_has_seen_all_and_anything_to_who_has_seen
         (0, [0], 0, "n:"),
         (0, [0], 1.0, "n:"),
         (9, [], 1, "user"),
+        ([0, 1], [], 1, "user"),  # one at a time
     ],
 )
 def test_top_n_refuses_bad_input(user, seen, n, name):
@@ -165,14 +186,16 @@ def test_bad_numbers_of_folds_are_refused(k):
 def test_cross_validation_predicts_every_rating_from_the_others():
     data = low_rank_ratings(60, 50, 1, 0.1, 0.5, np.random.default_rng(0))
     options = {"rank": 1, "epochs": 40, "lr": nb.linear_decay(0.1, 40), "biases": False}
-    errors, chosen = nb.cross_validate(*data[:3], (60, 50), [0.0, 1.0], rng=1, **options)
+    options |= {"fit": nb.factorize, "rng": 1}
+    settings = [{"reg": 1.0}, {"reg": 0.0}]
+    errors, chosen = nb.cross_validate(*data[:3], (60, 50), settings, **options)
     assert errors.shape == chosen.shape == (5,)
-    assert (chosen == 0).all()  # a λ of 1 leaves nothing of the signal
+    assert (chosen == 1).all()  # a λ of 1 leaves nothing of the signal
     assert 0.1 < errors.mean() < 0.13
-    errors, chosen = nb.cross_validate(*data[:3], (60, 50), [1.0], k=3, rng=1, **options)
+    errors, chosen = nb.cross_validate(*data[:3], (60, 50), settings[:1], k=3, **options)
     assert errors.shape == (3,)
     assert errors.min() > 0.5
-    assert (chosen == 1).all()
+    assert (chosen == 0).all()
 
 
 def test_the_error_of_a_part_ignores_what_the_part_says_when_fitting():
@@ -183,15 +206,33 @@ def test_the_error_of_a_part_ignores_what_the_part_says_when_fitting():
     model = nb.factorize(*(a[rest] for a in (users, items, ratings)), (20, 15), **options)
     low, high = ratings[rest].min(), ratings[rest].max()
     ratings[part] = 1e6
-    found = nb.error_on(part, rest, (users, items, ratings), (20, 15), **options)
+    found = nb.error_on(part, rest, (users, items, ratings), (20, 15), nb.factorize, **options)
     free = model.predict(users[part], items[part])
     predicted = np.clip(free, low, high)
     assert (free != predicted).any()  # predictions are limited to what was rated
     assert found == pytest.approx(rmse(predicted, 1e6), rel=1e-12)
 
 
-@pytest.mark.parametrize("regs", [[], 0.1, [-1.0, 0.1], [np.nan]])
-def test_cross_validation_refuses_bad_penalties(regs):
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [([], "settings"), (None, "settings"), ([0.1], "settings"), ([{"reg": -1.0}], "reg")],
+)
+def test_cross_validation_refuses_bad_settings(settings, name):
     data = low_rank_ratings(10, 10, 1, 0.1, 0.5, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="reg"):
-        nb.cross_validate(*data[:3], (10, 10), regs, rank=1, epochs=1, lr=0.1)
+    with pytest.raises(ValueError, match=f"{name}: "):
+        nb.cross_validate(*data[:3], (10, 10), settings, fit=nb.als, rank=1, sweeps=1)
+
+
+def test_zero_factors_stay_zero_so_that_biases_are_fitted_alone():
+    rng = np.random.default_rng(0)
+    users, items = np.divmod(rng.permutation(60)[:40], 10)
+    ratings, n0, reg = rng.standard_normal(40), 3.0, 0.1
+    zero = nb.FactorModel(0.2, *(np.zeros(s) for s in (6, 10, (6, 1), (10, 1))))
+    fit = nb.als(users, items, ratings, (6, 10), rank=1, sweeps=200, reg=reg, n0=n0, start=zero)
+    assert not fit.P.any()
+    assert not fit.Q.any()
+    A = np.zeros((40, 16))
+    A[np.arange(40), users] = A[np.arange(40), 6 + items] = 1
+    penalty = np.diag(reg * (A.sum(axis=0) + n0))
+    expected = np.linalg.solve(A.T @ A + penalty, A.T @ (ratings - 0.2))
+    np.testing.assert_allclose([*fit.user_bias, *fit.item_bias], expected, atol=1e-9)
