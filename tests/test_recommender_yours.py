@@ -144,6 +144,26 @@ def test_an_unknown_person_or_title_is_answered_with_the_closest(yours, me, mess
         yours(text, me)
 
 
+def test_where_nothing_tells_items_apart_none_is_said_to_be_disliked(yours):
+    text = "".join(f"u{k // 20},i{k % 20},4\n" for k in range(399))
+    space, said = yours(text, {"i3": 4})
+    assert "because nothing tells items apart" in said
+    assert "Likely to be disliked:\n  nothing" in said
+    with pytest.raises(ValueError, match=r"^title: expected a factor model"):
+        space["alike"]("i3")
+
+
+def test_a_mean_that_says_more_than_my_ratings_is_named_first(yours):
+    users, items, ratings, _ = table(150, 60, 3000, 2, noise=0.2, levels=1.5)
+    space, _ = yours((users, items, ratings), {"i3": 0.0})
+    assert space["report"]["used"] == "factor model"
+    for item, text in zip(space["me_order"], space["because"](space["me_order"]), strict=True):
+        given = space["me_given"], space["own_lam"], space["own_n0"]
+        part = nb.reasons(space["own_model"], *given[0], [item], *given[1:])[0, 0]
+        most = space["own_model"].item_bias[item] > max(part, 0)
+        assert text.startswith("of its mean") == (most or part <= 0)
+
+
 def test_a_user_may_be_named_by_a_number(yours):
     rows = (f"{u},i{i},{1 + (u * i) % 5}" for u in range(6) for i in range(6))
     space, said = yours("\n".join(rows), 3)
