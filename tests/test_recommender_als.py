@@ -90,3 +90,9 @@ def test_sgd_and_als_reach_the_same_table():
     a = nb.factorize(*data[:3], (120, 90), rank=2, epochs=150, lr=rates, reg=0.02, rng=1)
     b = nb.als(*data[:3], (120, 90), rank=2, sweeps=60, reg=0.02, rng=2)
     assert rmse(a.matrix(), b.matrix()) <= 0.1 * data.noise
+
+
+def test_where_lambda_is_lost_in_rounding_the_shortest_solution_is_taken():
+    counts, features = nb.csr_array(np.ones((1, 2))), np.full((2, 2), 1e9)
+    w = nb.half_step(counts, counts, features, np.zeros(2), 1e-6)  # both ratings are 1
+    np.testing.assert_allclose(w, [[5e-10, 5e-10]], rtol=1e-9)

@@ -203,3 +203,62 @@ def test_ratings_that_are_no_numbers_say_what_they_are(label, ratings, got):
 def test_too_few_ratings_to_choose_in_each_fold_say_how_many_it_takes(count, k, least):
     few = CV | {name: CV[name][:count] for name in TRIPLE} | {"k": k}
     refuses("ratings", lambda: nb.cross_validate(**few), f"at least {least} of them for k = {k}")
+
+
+PATH = TRIPLE | {"shape": SHAPE, "rank": 1, "lams": np.array([1, 1]), "rng": 0}
+IN_A_PATH = {"fit_path": (nb.fit_path, PATH, ["users", "items", "ratings", "lams"])}
+
+
+@cases(IN_A_PATH, {name: KINDS[name] for name in ("text", "booleans") if name in KINDS} | AXES)
+def test_bad_arrays_of_a_path_are_named_before_any_work(function, good, name, kind):
+    bad, message = kind(good[name])
+    refuses(name, lambda: function(**good | {name: bad}), message)
+
+
+@pytest.mark.parametrize("rank", [0, -1, 2.0, None, True, "2"])
+def test_a_bad_rank_of_a_path_is_refused(rank):
+    refuses("rank", lambda: nb.fit_path(**PATH | {"rank": rank}))
+
+
+@pytest.mark.parametrize("function", [*FITS, "fit_path"])
+@pytest.mark.parametrize("start", ["x", 3, random_model((3, 4), 2, np.random.default_rng(0))])
+def test_a_start_that_does_not_fit_is_refused(function, start):
+    f, good = {"fit_path": (nb.fit_path, PATH)}.get(function) or FITS[function]
+    if function != "cross_validate":
+        refuses("start", lambda: f(**good | {"start": start}), "got ((")
+
+
+@pytest.mark.parametrize(
+    ("triple", "name"),
+    [(([0], [0], ["x"]), "ratings"), (([9], [0], [1.0]), "users"), (([], [], []), "users")],
+)
+def test_a_bad_triple_to_watch_is_named_with_its_fault(triple, name):
+    for function, good in (FITS["factorize"], FITS["als"], (nb.fit_path, PATH)):
+        call = {"watch": {"valid": triple}}
+        refuses(rf"watch\['valid'\], {name}", lambda f=function, g=good, c=call: f(**g | c))
+
+
+@pytest.mark.parametrize("clip", [1, "ab", (1,), (1, 2, 3), (np.nan, 5), (5, 1), (None, 5)])
+def test_limits_of_predictions_that_are_none_are_refused(clip):
+    refuses(r"clip(\[[01]\])?", lambda: MODEL.predict([0, 1], [1, 2], clip=clip))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, "a", None, True, [0.1] * 3])
+def test_bad_schedules_are_refused(value):
+    refuses("lr", lambda: nb.linear_decay(value, 4))
+    refuses("first", lambda: nb.falling_reg(value, 0.1, 4))
+    refuses("last", lambda: nb.falling_reg(0.1, value, 4))
+    refuses("share", lambda: nb.falling_reg(0.1, 0.1, 4, value))
+    refuses("epochs", lambda: nb.linear_decay(0.1, value))
+    refuses("epochs", lambda: nb.falling_reg(0.1, 0.1, value))
+
+
+@pytest.mark.parametrize("fit", [None, "als", 3])
+def test_what_can_t_fit_is_refused(fit):
+    refuses("fit", lambda: nb.cross_validate(**CV | {"fit": fit}))
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_too_few_ratings_to_choose_are_refused(count):
+    few = [TRIPLE[name][:count] for name in TRIPLE]
+    refuses("ratings", lambda: nb.choose(*few, SHAPE, 0), "at least 5 of them", f"got {count}")

@@ -129,7 +129,8 @@ def test_what_i_would_rate_folds_me_in_and_the_reasons_are_my_ratings(yours):
     ("me", "message"),
     [
         ("anne", r"ME: expected a user of MY_RATINGS, got 'anne'; the closest are 'anna'"),
-        ("zzz", r"ME: expected a user of MY_RATINGS, got 'zzz'$"),
+        ("zzz", r"user of MY_RATINGS, got 'zzz'; there are, for example, 'anna', 'bobby', 'bob'$"),
+        ("Bob", r"got 'Bob'; the closest are 'bob', 'bobby'"),
         ({"Green Tea": 4}, r"got 'Green Tea'; the closest are 'Green tea \(2\)'"),
         ({"milk": 9}, r"ME\['milk'\]: expected finite numbers from 1.0 to 5.0, got 9"),
         ({"milk": "4"}, r"ME\['milk'\]: expected real numbers"),
@@ -138,9 +139,29 @@ def test_what_i_would_rate_folds_me_in_and_the_reasons_are_my_ratings(yours):
     ],
 )
 def test_an_unknown_person_or_title_is_answered_with_the_closest(yours, me, message):
-    text = "anna,milk,1\nanna,Green tea (2),5\nbob,milk,4\nbob,coffee,3\n"
+    text = "anna,milk,1\nanna,Green tea (2),5\nbobby,milk,2\nbob,milk,4\nbob,coffee,3\n"
     with pytest.raises(ValueError, match=message):
         yours(text, me)
+
+
+def test_where_nothing_tells_items_apart_none_is_said_to_be_disliked(yours):
+    text = "".join(f"u{k // 20},i{k % 20},4\n" for k in range(399))
+    space, said = yours(text, {"i3": 4})
+    assert "because nothing tells items apart" in said
+    assert "Likely to be disliked:\n  nothing" in said
+    with pytest.raises(ValueError, match=r"^title: expected a factor model"):
+        space["alike"]("i3")
+
+
+def test_a_mean_that_says_more_than_my_ratings_is_named_first(yours):
+    users, items, ratings, _ = table(150, 60, 3000, 2, noise=0.2, levels=1.5)
+    space, _ = yours((users, items, ratings), {"i3": 0.0})
+    assert space["report"]["used"] == "factor model"
+    for item, text in zip(space["me_order"], space["because"](space["me_order"]), strict=True):
+        given = space["me_given"], space["own_lam"], space["own_n0"]
+        part = nb.reasons(space["own_model"], *given[0], [item], *given[1:])[0, 0]
+        most = space["own_model"].item_bias[item] > max(part, 0)
+        assert text.startswith("of its mean") == (most or part <= 0)
 
 
 def test_a_user_may_be_named_by_a_number(yours):
@@ -149,6 +170,26 @@ def test_a_user_may_be_named_by_a_number(yours):
     assert "For user 3:" in said
     assert len(space["me_items"]) == 6
     assert "nothing: all that is known well enough is rated already" in said
+
+
+def test_the_model_recommends_only_if_each_baseline_is_beaten_by_a_standard_error():
+    model, one = np.ones(100), np.zeros(100)
+    one[0] = 1000.0  # a mean gain of 10, all of it from one rating
+    squares = {"surely": model + 0.5, "by chance": model + one}
+    for beaten, used in ((squares, "surely"), ({"surely": squares["surely"]}, "factor model")):
+        choice = {"rank": 1, "n0": 0.0, "lams": [0.1]}
+        report = nb.reported({(1, 0.0): ([0.1], 1.0)}, choice, beaten, {"fixed": ([0.1], model)})
+        assert report["used"] == used
+        assert report["best baseline"] == "surely"
+        assert report["gain"] == pytest.approx(0.5)
+
+
+def test_a_dozen_pairs_rated_six_times_are_chosen_on_without_a_singular_matrix():
+    users, items = np.tile([0, 1, 2, 2, 1, 0, 2], 6), np.tile([0, 1, 2, 0, 2, 3, 3], 6)
+    ratings = np.tile([1.0, 2, 3, 4, 5, 1, 2], 6)
+    report = nb.choose(users, items, ratings, (3, 4), 0)
+    assert np.isfinite([c["rmse"] for c in report["candidates"]]).all()
+    assert report["used"] == "factor model"  # each pair is in every training part
 
 
 @pytest.mark.parametrize("path", ["no such file.csv", "README.md"])
