@@ -295,6 +295,15 @@ def test_a_scribble_is_warned_of(run, tmp_path):
     assert "unlike the training digits" in digit[True]["warning"]
 
 
+def test_what_touches_the_edge_is_warned_of(run, tmp_path):
+    """Squared paper, say, is one piece that fills the photo."""
+    for name, top in [("inside", 10), ("edge", 0)]:
+        path = tmp_path / f"{name}.png"
+        Image.fromarray(picture(blobs((100, 100), [(top, 45, 80, 55)]))).save(path)
+        (digit,) = run(str(path))["own"]
+        assert ("at the photo's edge" in digit[True]["warning"]) == (name == "edge")
+
+
 def test_a_photo_that_is_not_there_says_so(run):
     with pytest.raises(FileNotFoundError, match=r"no file .*nowhere\.jpg"):
         run("nowhere.jpg")
