@@ -288,11 +288,29 @@ def test_several_photos_are_read_by_a_pattern(run, tmp_path, monkeypatch):
     }
 
 
+def test_photos_of_one_name_do_not_replace_each_others_results(run, tmp_path):
+    for name, (scan, _) in zip(["a/7.png", "b/7.png", "b/one.png"], scans(3), strict=True):
+        (path := tmp_path / "of" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(scan).save(path)
+    names = run(str(tmp_path / "of" / "*" / "*.png"))
+    saved = {path.name for path in names["folder"].glob("*-read.csv")}
+    assert saved == {"7-1-read.csv", "7-2-read.csv", "one-read.csv"}
+
+
 def test_a_scribble_is_warned_of(run, tmp_path):
     path = tmp_path / "scribble.png"
     Image.fromarray(picture(blobs((100, 100), [(20, 45, 80, 55), (45, 20, 55, 80)]))).save(path)
     (digit,) = run(str(path))["own"]
     assert "unlike the training digits" in digit[True]["warning"]
+
+
+def test_what_touches_the_edge_is_warned_of(run, tmp_path):
+    """Squared paper, say, is one piece that fills the photo."""
+    for name, top in [("inside", 10), ("edge", 0)]:
+        path = tmp_path / f"{name}.png"
+        Image.fromarray(picture(blobs((100, 100), [(top, 45, 80, 55)]))).save(path)
+        (digit,) = run(str(path))["own"]
+        assert ("at the photo's edge" in digit[True]["warning"]) == (name == "edge")
 
 
 def test_a_photo_that_is_not_there_says_so(run):
