@@ -14,6 +14,7 @@ for what in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "RAYON_NUM"
 import argparse
 import datetime
 import importlib
+import inspect
 import platform
 import subprocess
 from dataclasses import asdict
@@ -92,6 +93,7 @@ def measure(found: dict[str, list], quick: bool) -> dict:
         "quick": quick,
         "machine": machine(),
         "digits": None,
+        "conditions": {},  # in the words of the day: an older measurement keeps its own
         "peers": {},
         "comparisons": [],
         "limits": [],
@@ -101,6 +103,9 @@ def measure(found: dict[str, list], quick: bool) -> dict:
     bar = tqdm([(kind, item) for kind, items in found.items() for item in items], unit="")
     for kind, item in bar:
         bar.set_description(item.name[:50])
+        topic = item.name.split(":")[0]
+        about = importlib.import_module(f"benchmarks.{topic}").__doc__ or ""
+        results["conditions"][topic] = inspect.cleandoc(about)
         peer = getattr(item, "peer", None)
         if installed(peer):
             results["peers"][peer] = installed(peer)
