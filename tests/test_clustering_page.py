@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from common.photos import photo
-from tools.execute import execute_all, execute_section
+from tools.execute import execute_all
 from tools.notebooks import alone, code_cells, read, sections, source, tags
 from tools.project import NOTEBOOKS, ROOT
 
@@ -80,12 +80,6 @@ def test_a_section_and_the_cells_that_it_names_define_all_that_they_use(heading)
     command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", "-"]
     done = subprocess.run(command, input=code, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("heading", HEADINGS)
-def test_a_section_runs_alone_after_the_cells_that_it_names(heading):
-    assert execute_section(NOTEBOOK, heading).error is None
 
 
 def test_the_mask_covers_the_portrait_with_four_parts_of_some_size():
