@@ -1,7 +1,6 @@
 """The classification notebook as a page: its parts, its stored seeds, and every cell once more."""
 
 import ast
-import copy
 import json
 
 import numpy as np
@@ -11,8 +10,7 @@ from classification_cases import generator, nb
 
 from common.digits import mnist_pair
 from tools import seeds
-from tools.execute import execute_all
-from tools.notebooks import code_cells, read, source, tags
+from tools.notebooks import code_cells, read, source
 from tools.project import NOTEBOOKS
 
 (NOTEBOOK,) = (path for path in NOTEBOOKS if path.parent.name == "classification")
@@ -174,30 +172,6 @@ _split = nb.split
 def _few(images):
     X, y = images
     return {"train_images": X, "train_labels": y, "test_images": X[:50], "test_labels": y[:50]}
-
-
-# Cells -----------------------------------------------------------------------------------------
-
-
-def said(cell):
-    """Return what a cell printed or gave, without its pictures."""
-    given = [o for o in cell["outputs"] if o["output_type"] in ("stream", "execute_result")]
-    return [o.get("text", o.get("data", {}).get("text/plain")) for o in given]
-
-
-@pytest.mark.slow
-def test_every_cell_can_be_run_once_more_after_the_last_and_says_the_same():
-    notebook = read(NOTEBOOK)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    again = copy.deepcopy(cells)
-    for cell in again:
-        cell["id"] = f"{cell['id']}-again"
-    notebook.cells = cells + again
-    (result,) = execute_all({NOTEBOOK: notebook})
-    assert result.error is None
-    for first, second in zip(cells, again, strict=True):
-        if "nbval-ignore-output" not in tags(first):
-            assert said(first) == said(second), source(first)
 
 
 OWN_SCOPE = (

@@ -1,7 +1,6 @@
 """The clustering notebook as a page: its photos, its mask, and every cell once more."""
 
 import ast
-import copy
 import json
 import subprocess
 import sys
@@ -14,8 +13,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from common.photos import photo
-from tools.execute import execute_all
-from tools.notebooks import alone, code_cells, read, sections, source, tags
+from tools.notebooks import alone, code_cells, read, sections, source
 from tools.project import NOTEBOOKS, ROOT
 
 (NOTEBOOK,) = (path for path in NOTEBOOKS if path.parent.name == "clustering")
@@ -48,27 +46,6 @@ def test_the_notebook_runs_to_the_end_on_a_drawing(tmp_path, shape):
     command = [sys.executable, "-m", "tools.execute", "run", f"MY_PHOTO={path}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def said(cell):
-    """Return what a cell printed or gave, without its pictures."""
-    given = [o for o in cell["outputs"] if o["output_type"] in ("stream", "execute_result")]
-    return [o.get("text", o.get("data", {}).get("text/plain")) for o in given]
-
-
-@pytest.mark.slow
-def test_every_cell_can_be_run_once_more_after_the_last_and_says_the_same():
-    notebook = read(NOTEBOOK)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    again = copy.deepcopy(cells)
-    for cell in again:
-        cell["id"] = f"{cell['id']}-again"
-    notebook.cells = cells + again
-    (result,) = execute_all({NOTEBOOK: notebook})
-    assert result.error is None
-    for first, second in zip(cells, again, strict=True):
-        if "nbval-ignore-output" not in tags(first):
-            assert said(first) == said(second), source(first)
 
 
 HEADINGS = [s.id for s in sections(read(NOTEBOOK)) if s.needs is not None]

@@ -1,5 +1,6 @@
 """What every notebook must be: run top to bottom, small cells, reasons for exemptions, evidence."""
 
+import copy
 import itertools
 import json
 import re
@@ -10,7 +11,7 @@ import nbformat
 import pytest
 
 from tools import notebooks
-from tools.execute import execute_section
+from tools.execute import execute_all, execute_section
 from tools.fingerprint import fingerprint, imports
 from tools.fold import ways
 from tools.notebooks import code_cells, evidence, load, sections, source, tags
@@ -214,3 +215,24 @@ def test_a_section_runs_alone_after_the_cells_that_it_needs(path, notebook):
         pytest.skip("no section of this notebook says what it needs")
     for section in declared:
         assert execute_section(path, section.id).error is None, section.title
+
+
+def said(cell):
+    """Return what a cell printed or gave, without its pictures."""
+    given = [o for o in cell["outputs"] if o["output_type"] in ("stream", "execute_result")]
+    return [o.get("text", o.get("data", {}).get("text/plain")) for o in given]
+
+
+@pytest.mark.slow
+def test_every_cell_can_be_run_once_more_after_the_last_and_says_the_same(path):
+    notebook = notebooks.read(path)
+    cells = code_cells(notebook)
+    again = copy.deepcopy(cells)
+    for cell in again:
+        cell["id"] = f"{cell['id']}-again"
+    notebook.cells = cells + again
+    (result,) = execute_all({path: notebook})
+    assert result.error is None
+    for first, second in zip(cells, again, strict=True):
+        if "nbval-ignore-output" not in tags(first):
+            assert said(first) == said(second), source(first)

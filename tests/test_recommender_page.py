@@ -1,12 +1,8 @@
 """The recommender notebook as a page: every name and every cell once more."""
 
 import ast
-import copy
 
-import pytest
-
-from tools.execute import execute_all
-from tools.notebooks import code_cells, load, read, source, tags
+from tools.notebooks import code_cells, load, source
 from tools.project import NOTEBOOKS
 from tools.readme import parts
 from tools.spread import binds
@@ -36,24 +32,3 @@ def test_the_main_path_is_short():
     assert (
         len(words.partition("<details>")[0].split() + words.split("</details>")[-1].split()) <= 2500
     )
-
-
-def said(cell):
-    """Return what a cell printed or gave, without its pictures."""
-    given = [o for o in cell["outputs"] if o["output_type"] in ("stream", "execute_result")]
-    return [o.get("text", o.get("data", {}).get("text/plain")) for o in given]
-
-
-@pytest.mark.slow
-def test_every_cell_can_be_run_once_more_after_the_last_and_says_the_same():
-    notebook = read(NOTEBOOK)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    again = copy.deepcopy(cells)
-    for cell in again:
-        cell["id"] = f"{cell['id']}-again"
-    notebook.cells = cells + again
-    (result,) = execute_all({NOTEBOOK: notebook})
-    assert result.error is None
-    for first, second in zip(cells, again, strict=True):
-        if "nbval-ignore-output" not in tags(first):
-            assert said(first) == said(second), source(first)
