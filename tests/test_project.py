@@ -34,7 +34,10 @@ def test_every_file_is_read_in_a_few_minutes(room):
 
 
 def test_common_stays_thin():
-    assert sum(map(lines_of_code, texts("common").values())) <= 750
+    """The client of a cluster came later, and has a limit of its own."""
+    lines = {name: lines_of_code(text) for name, text in texts("common").items()}
+    assert lines.pop("cluster.py") <= 75
+    assert sum(lines.values()) <= 750
 
 
 def test_no_file_of_tests_is_a_book():
