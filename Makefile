@@ -11,7 +11,7 @@ endif
 # One target at a time, also with -j: they install into the same .venv and use all cores as it is.
 .NOTPARALLEL:
 # Not the names of files, although there are folders that could be called so.
-.PHONY: help check run test test-slow test-colab test-lab lab site bench bench-report refresh lint \
+.PHONY: help check run test test-slow test-colab test-lab lab site bench bench-report scale scale-report refresh lint \
 	pins release clean
 
 # A console that lacks a letter, as cp1252 lacks λ, shows a question mark and breaks nothing.
@@ -63,6 +63,12 @@ bench: $(VENV)/bench    ## time everything against the peers (BENCH="--quick", B
 
 bench-report: $(VENV)/bench  ## publish the last whole `make bench`
 	@$(BIN)/python -m benchmarks.run report
+
+scale: $(VENV)/ready    ## time two workers on data that outgrow the machine (SCALE="--quick")
+	@$(BIN)/python -m benchmarks.scale $(SCALE)
+
+scale-report: $(VENV)/ready  ## publish the last whole `make scale`
+	@$(BIN)/python -m benchmarks.scale report
 
 refresh: $(VENV)/ready  ## re-execute the notebooks in place; a refresh without a change changes nothing
 	@$(BIN)/python -m tools.refresh

@@ -186,7 +186,8 @@ def race(case: Case, quick: bool = False, pairs: int = 5) -> Comparison:
     return Comparison(*about, ours, theirs, *ratings, naive, naive_objective)
 
 
-def _status(name: str) -> int:
+def resident(name: str) -> int:
+    """Return a line of /proc/self/status in bytes: VmRSS is held now, VmHWM was at most."""
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
 
@@ -207,9 +208,9 @@ def peak_bytes(work: Callable[[], Any]) -> int | None:
             file.write("5")  # starts the high-water mark afresh
     except (AttributeError, OSError):
         return None
-    before = _status("VmRSS")
+    before = resident("VmRSS")
     work()
-    return max(_status("VmHWM") - before, 0)
+    return max(resident("VmHWM") - before, 0)
 
 
 def curve(
