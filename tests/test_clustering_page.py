@@ -48,6 +48,21 @@ def test_the_notebook_runs_to_the_end_on_a_drawing(tmp_path, shape):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
+def test_the_notebook_runs_to_the_end_on_fifty_megapixels(tmp_path):
+    """A photo enlarged, with noise, so that it has as many colours as a camera's."""
+    path, rng = tmp_path / "large.jpg", np.random.default_rng(0)
+    large = np.asarray(Image.fromarray(photo()).resize((7070, 7070), Image.Resampling.BICUBIC))
+    noise = rng.integers(-6, 7, large.shape, np.int8)
+    Image.fromarray((large + noise.astype(np.int16)).clip(0, 255).astype(np.uint8)).save(path)
+    command = [sys.executable, "-m", "tools.execute", "run", f"MY_PHOTO={path}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Saved build/clustering/large" in done.stdout
+    for made in (ROOT / "build" / "clustering").glob("large-*"):
+        made.unlink()
+
+
 HEADINGS = [s.id for s in sections(read(NOTEBOOK)) if s.needs is not None]
 
 
