@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 USUAL = {  # titles in small letters without punctuation and a last "id"; the first found counts
-    "user": "user reviewer customer",
+    "user": "user reviewer customer reader viewer listener member person",
     "item": "item movie film book product asin isbn artist song game business recipe title",
     "rating": "rating bookrating starrating stars star overall score value",
     "time": "timestamp time unixreviewtime date",

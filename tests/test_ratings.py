@@ -188,6 +188,7 @@ def test_other_encodings_by_name(tmp_path, encoding):
     [
         "userId,movieId,rating,timestamp", "user_id,book_id,rating,time",
         "reviewerID,asin,overall,unixReviewTime", "User-ID,ISBN,Book-Rating,Date",
+        "reader,book,stars,time",
         "user,product,stars,x", "customer id,title,score,x", "USER,Film,Value,x",
     ],
 )  # fmt: skip
