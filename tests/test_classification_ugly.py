@@ -104,3 +104,32 @@ def test_ink_of_what_is_no_picture_is_refused():
     refuses("picture", lambda: nb.ink_of(np.full((9, 9, 3), np.nan)))
     with pytest.raises(ValueError, match=r"^ink"):
         nb.as_mnist(np.zeros((9, 5)))
+
+
+@pytest.mark.parametrize(
+    "shifts", [(), ((0,),), ((0.5, 0),), "ab", ((0, 0, 0),), 5, ((100, 0),), None, ((True, False),)]
+)
+def test_shifts_that_are_no_pairs_of_pixels_are_refused(shifts):
+    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    refuses("shifts", lambda: nb.scores(nb.linear(), images, shifts))
+
+
+@pytest.mark.parametrize("digits", [(1,), (1, 1), (1, 7, 3), "17", None, (1.5, 7), 17, (1, 10)])
+def test_digits_that_are_no_pair_are_refused(digits):
+    refuses("digits", lambda: nb.to_tensors(np.zeros((2, 28, 28), np.uint8), [1, 7], digits))
+
+
+def test_copies_are_made_of_floats_by_sizes_that_are_numbers():
+    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    refuses("X", lambda: nb.augment((images * 255).to(torch.uint8), 0), "torch.uint8")
+    for name in ("turn", "stretch", "shear", "shift"):
+        for bad in (-0.1, float("nan"), "a", [0.1]):
+            refuses(name, lambda name=name, bad=bad: nb.augment(images, 0, **{name: bad}))
+    refuses("A", lambda: nb.warp(images, torch.zeros(2, 2, 3)), "for each image")
+    refuses("A", lambda: nb.warp(images, torch.zeros(3, 3, 2)), "for each image")
+
+
+def test_counts_of_errors_are_compared_exactly_up_to_ten_thousand():
+    assert nb.mcnemar(10_000, 10_000) == 1
+    assert nb.mcnemar(10_000, 0) == 0  # below the smallest float
+    refuses("b", lambda: nb.mcnemar(10_001, 0), "10000")

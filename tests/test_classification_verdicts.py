@@ -188,8 +188,15 @@ def test_the_temperature_is_the_best_of_a_fine_grid(n, seed):
         m = y * s / T
         return ((1 - slip) * np.logaddexp(0, -m) + slip * np.logaddexp(0, m)).mean()
 
-    grid = min(cross_entropy(T) for T in np.exp(np.linspace(-9, 9, 2000)))
+    temperatures = np.abs(s).mean() * np.exp(np.linspace(-9, 9, 2000))
+    grid = min(map(cross_entropy, temperatures))
     assert cross_entropy(nb.temperature(s, y)) <= grid * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-9, 1e9, 1e30])
+def test_the_temperature_is_in_the_unit_of_the_scores(unit):
+    s, y = np.array([2.0, -1.0, 0.5, -3.0, -0.2]), np.array([1, -1, 1, -1, 1])
+    assert nb.temperature(unit * s, y) == pytest.approx(unit * nb.temperature(s, y), rel=1e-9)
 
 
 def test_scores_without_an_error_do_not_become_sure_beyond_measure():
