@@ -133,3 +133,13 @@ def test_counts_of_errors_are_compared_exactly_up_to_ten_thousand():
     assert nb.mcnemar(10_000, 10_000) == 1
     assert nb.mcnemar(10_000, 0) == 0  # below the smallest float
     refuses("b", lambda: nb.mcnemar(10_001, 0), "10000")
+
+
+def test_a_warp_samples_where_pytorch_s_own_grid_does():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(20, 1, 28, 28, generator=generator)
+    maps = 2 * torch.rand(20, 2, 3, generator=generator) - 1
+    grid = torch.nn.functional.affine_grid(maps, images.shape, align_corners=False)
+    theirs = torch.nn.functional.grid_sample(images, grid, align_corners=False)
+    assert torch.allclose(nb.warp(images, maps), theirs, atol=1e-5)
+    assert torch.allclose(nb.warp(images.double(), maps.double()).float(), theirs, atol=1e-5)
