@@ -96,7 +96,7 @@ def simulate(rounds: list[list[float]], workers: int) -> dict:
     """
     from distributed import Client, LocalCluster, wait
 
-    here = {"processes": False, "dashboard_address": None, "silence_logs": 50}
+    here = {"processes": False, "dashboard_address": ":0", "silence_logs": 50}
     with LocalCluster(n_workers=workers, threads_per_worker=1, **here) as many, Client(many) as c:
         c.submit(time.sleep, 0).result()
         start = time.perf_counter()

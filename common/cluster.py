@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from tqdm.auto import tqdm
 
 import common
+from common.plotting import someone_watches
 
 PATIENCE = 8  # seconds until a scheduler that does not answer, or a dead worker, is given up
 
@@ -44,7 +45,7 @@ def workers(n: int = 2):
     cloudpickle.register_pickle_by_value(common)
     with dask.config.set({"distributed.comm.timeouts": patience}), ExitStack() as stack:
         if address is None:
-            alone = {"host": "127.0.0.1", "scheduler_port": 0, "dashboard_address": None}
+            alone = {"host": "127.0.0.1", "scheduler_port": 0, "dashboard_address": ":0"}
             cluster = LocalCluster(n_workers=n, threads_per_worker=1, silence_logs=50, **alone)
             stack.enter_context(cluster)
         client = stack.enter_context(_connected(address or cluster))
@@ -93,7 +94,8 @@ def finished(futures):
     """Yield the futures as they end, with a progress bar while a person waits."""
     from distributed import as_completed
 
-    yield from tqdm(as_completed(futures), total=len(futures), leave=False)
+    bar = {"total": len(futures), "leave": False, "disable": not someone_watches()}
+    yield from tqdm(as_completed(futures), **bar)
 
 
 def seen(client, files) -> None:
