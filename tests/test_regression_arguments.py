@@ -136,6 +136,8 @@ ARRAYS = {
     ),
     "t_half_widths": (nb.t_half_widths, {"X": X, "y": Y}, "Xy"),
     "products": (nb.products, {"X": X, "y": Y}, "Xy"),
+    "moments": (nb.moments, {"X": X, "y": Y}, "Xy"),
+    "ridge_of": (nb.ridge_of, {"M": nb.moments(X, Y), "lams": L}, ["lams"]),
     "bootstrap_weights": (
         nb.bootstrap_weights,
         {"X": X, "y": Y, "lam": 1, "rng": 0, "times": 5},

@@ -219,11 +219,6 @@ def client():
             yield started
 
 
-def drawn(seed, rows=400, far=1e8):
-    X, y = draw(rows, 5, seed)
-    return X + far, y
-
-
 def closure(far=1e8, before=lambda seed: None):
     """A `read` that travels by value, as that of a notebook does."""
 
