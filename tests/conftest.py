@@ -1,5 +1,10 @@
 """What all tests share: Hypothesis draws the same examples everywhere, without a time limit."""
 
+import json
+import subprocess
+import sys
+import time
+
 import pytest
 from hypothesis import settings
 from published import leading_to, publish
@@ -40,3 +45,52 @@ def notebook(path):
 def fetching(tmp_path_factory):
     """Variables for which the project's address leads to a repository of this checkout."""
     return leading_to(publish(tmp_path_factory.mktemp("published")))
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """The real commands: a scheduler and two workers, on a free port."""
+
+    def start(*command):
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "distributed.cli." + command[0], *command[1:]],
+                cwd=tmp_path,
+                stderr=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        )
+
+    started = []
+    file = tmp_path / "scheduler.json"
+    start(
+        "dask_scheduler",
+        "--scheduler-file",
+        str(file),
+        "--port",
+        "0",
+        "--host",
+        "127.0.0.1",
+        "--no-dashboard",
+        "--no-show",
+    )
+    deadline = time.monotonic() + 60
+    while not file.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for _ in range(2):
+        start(
+            "dask_worker",
+            "--scheduler-file",
+            str(file),
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+            "--local-directory",
+            str(tmp_path),
+        )
+    address = json.loads(file.read_text())["address"]
+    yield address, started
+    for process in started:
+        process.kill()
+    for process in started:
+        process.wait(30)

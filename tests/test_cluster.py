@@ -1,11 +1,8 @@
 """The client that the sections on data that outgrow the machine run their tasks with."""
 
 import importlib.util
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import dask
@@ -89,55 +86,6 @@ def test_a_scheduler_that_does_not_answer_costs_ten_seconds_at_most_and_a_senten
     ):
         pass
     assert time.monotonic() - start < 20  # 8 on an idle machine
-
-
-@pytest.fixture
-def scheduler(tmp_path):
-    """The real commands: a scheduler and two workers, on a free port."""
-
-    def start(*command):
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "distributed.cli." + command[0], *command[1:]],
-                cwd=tmp_path,
-                stderr=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-        )
-
-    started = []
-    file = tmp_path / "scheduler.json"
-    start(
-        "dask_scheduler",
-        "--scheduler-file",
-        str(file),
-        "--port",
-        "0",
-        "--host",
-        "127.0.0.1",
-        "--no-dashboard",
-        "--no-show",
-    )
-    deadline = time.monotonic() + 60
-    while not file.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for _ in range(2):
-        start(
-            "dask_worker",
-            "--scheduler-file",
-            str(file),
-            "--nthreads",
-            "1",
-            "--no-dashboard",
-            "--local-directory",
-            str(tmp_path),
-        )
-    address = json.loads(file.read_text())["address"]
-    yield address, started
-    for process in started:
-        process.kill()
-    for process in started:
-        process.wait(30)
 
 
 def test_functions_and_common_travel_by_value_to_a_cluster(scheduler):

@@ -110,10 +110,10 @@ def test_other_bad_arguments():
 def test_bad_arguments_of_the_bootstrap_and_of_moments():
     for name, bad in [("times", 0), ("times", 2.5), ("blocks", 1), ("most", 199), ("most", True)]:
         refuses(name, lambda bad={name: bad}: nb.bootstrap_weights(X_OK, Y_OK, 1.0, 0, **bad))
-    M = nb.moments(X_OK, Y_OK)
-    refuses("M", lambda: nb.ridge_of_moments(M[:2], 1.0), "4 values, as many as its columns")
-    refuses("M", lambda: nb.ridge_of_moments(M * np.nan, 1.0))
-    refuses("lam", lambda: nb.ridge_of_moments(M, -1.0))
+    M = nb.products(X_OK, Y_OK)
+    refuses("M", lambda: nb.ridge_of_products(M[:2], 1.0), "4 values, as many as its columns")
+    refuses("M", lambda: nb.ridge_of_products(M * np.nan, 1.0))
+    refuses("lam", lambda: nb.ridge_of_products(M, -1.0))
 
 
 # Kinds, the same for every function -------------------------------------------------------------
@@ -135,7 +135,9 @@ ARRAYS = {
         ["X", "y", "lams"],
     ),
     "t_half_widths": (nb.t_half_widths, {"X": X, "y": Y}, "Xy"),
+    "products": (nb.products, {"X": X, "y": Y}, "Xy"),
     "moments": (nb.moments, {"X": X, "y": Y}, "Xy"),
+    "ridge_of": (nb.ridge_of, {"M": nb.moments(X, Y), "lams": L}, ["lams"]),
     "bootstrap_weights": (
         nb.bootstrap_weights,
         {"X": X, "y": Y, "lam": 1, "rng": 0, "times": 5},

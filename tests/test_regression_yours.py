@@ -449,7 +449,7 @@ def test_the_bootstrap_s_intervals_are_too_narrow_where_rows_are_few(n, least, m
 
 def test_moments_of_parts_add_up_and_give_ridge():
     X, y = draw(50, 5)
-    parts = [nb.moments(X[i::3], y[i::3]) for i in range(3)]
-    assert np.allclose(sum(parts), nb.moments(X, y))
+    parts = [nb.products(X[i::3], y[i::3]) for i in range(3)]
+    assert np.allclose(sum(parts), nb.products(X, y))
     w, _ = nb.normal_equation(X, y, 2.0)
-    assert relative(nb.ridge_of_moments(sum(parts), 2.0), w) < 1e-10
+    assert relative(nb.ridge_of_products(sum(parts), 2.0), w) < 1e-10
