@@ -36,7 +36,7 @@ class Checkpoint:
             return None
         way = f"remove {self.path}, or take another name"
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 found = {
                     name: value if value.ndim else value.item() for name, value in file.items()
                 }

@@ -1,5 +1,6 @@
 """DSGD on blocks and workers: equal to the loop, whatever the cut, and whoever dies on the way."""
 
+import itertools
 import os
 import signal
 import sys
@@ -12,9 +13,10 @@ import dask
 import numpy as np
 import pytest
 from bad_arguments import BAD_INTEGERS, BAD_RNG, refuses
+from distributed import Client
 from hypothesis import given
 from hypothesis import strategies as st
-from recommender_cases import ARRAYS, SEEDS, largest_difference, nb, random_model, rmse, triples
+from recommender_cases import SEEDS, largest_difference, nb, random_model, rmse, triples
 
 from common import checkpoint as checkpoints
 from common import cluster
@@ -59,7 +61,7 @@ class Alone:
 def cut(table, ends):
     """Return the parts of a table of three arrays, none of them empty."""
     ends = [0, *sorted(ends), len(table[0])]
-    slices = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True) if a < b]
+    slices = [slice(a, b) for a, b in itertools.pairwise(ends) if a < b]
     return [lambda part=part: tuple(a[part] for a in table) for part in slices]
 
 
@@ -180,3 +182,249 @@ def test_what_is_no_seed_is_refused(rng):
 @pytest.mark.parametrize("parts", [(), [], "abc", None, TABLE[0], lambda: TABLE])
 def test_what_is_no_list_of_parts_is_refused(parts):
     refuses("parts", lambda: nb.dsgd(Alone(), parts, START, epochs=1, lr=0.1))
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("abc", "'str' object is not callable"),
+        (lambda: None, "NoneType"),
+        (lambda: TABLE[:2], "missing .* 'ratings'"),
+        (lambda: (*TABLE, 1), "multiple values"),
+        (lambda: ([], [], []), "users: expected a non-empty array"),
+        (lambda: ([0], [0], [np.nan]), "ratings: expected finite numbers .* got NaN"),
+        (lambda: ([0.0], [0], [1]), "users: expected whole numbers"),
+        (lambda: ([0, 3], [0, 0], [1, 2]), r"users: .* from 0 to 2, got 3 at \[1\]"),
+        (lambda: ([10**9], [0], [1]), "users: .* from 0 to 2, got 1000000000"),
+        (lambda: ([0], [-1], [1]), "items: .* from 0 to 1, got -1"),
+        (lambda: ([0, 1], [0], [1, 2]), "items: expected the shape of users"),
+        (lambda: ([0], [0], ["4"]), "ratings: expected real numbers"),
+    ],
+)
+def test_a_bad_part_is_named_with_its_number_and_what_is_wrong(part, said):
+    with pytest.raises(ValueError, match=rf"^parts\[1\]: expected .*, got .*{said}"):
+        few(parts=[lambda: TABLE, part])
+
+
+@pytest.mark.parametrize("start", [None, "model", START.P])
+def test_what_is_no_model_to_start_from_is_refused(start):
+    refuses("start", lambda: few(start=start))
+
+
+def test_rates_and_penalties_are_one_or_one_an_epoch():
+    refuses("lr", lambda: few(lr=[0.1, 0.2]), "1 of them")
+    refuses("reg", lambda: few(reg=-1))
+
+
+def test_a_rate_that_is_too_large_is_named():
+    with pytest.raises(FloatingPointError, match="lr: SGD diverged in epoch"):
+        few(lr=1e6, epochs=50)
+
+
+def test_large_ids_are_numbered_first_as_the_page_says():
+    far = np.array([10**9, 7, 10**18, 7]), np.array([0, 2**62, 2**62, 5]), TABLE[2]
+    known = [np.unique(ids) for ids in far[:2]]
+
+    def numbered():
+        return *map(np.searchsorted, known, far[:2]), far[2]
+
+    start = random_model([*map(len, known)], 2, np.random.default_rng(0))
+    fit = few(parts=[numbered], start=start, blocks=2)
+    looped, _ = by_the_loop(*numbered(), start, [], [0.1], 0.0, 2, 0)
+    assert largest_difference(fit, looped) <= 1e-12
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (400, 300)])
+def test_one_user_one_item_and_users_without_ratings(shape):
+    start = random_model(shape, 2, np.random.default_rng(1))
+    table = np.zeros(3, dtype=int), np.array([0, 0, shape[1] - 1]), np.array([3.0, 4.0, 5.0])
+    for blocks in (1, 2, 20):
+        fit = few(parts=[lambda: table], start=start, blocks=blocks)
+        looped, _ = by_the_loop(*table, start, [], [0.1], 0.0, blocks, 0)
+        assert largest_difference(fit, looped) <= 1e-12
+        assert np.array_equal(fit.P[1:], start.P[1:])
+
+
+def test_neither_the_start_nor_what_a_block_is_handed_is_changed():
+    start, row = deepcopy(START), nb.row_of_blocks([lambda: TABLE], (3, 2), 0, 1, 0)[0]
+    few(start=start)
+    assert largest_difference(start, START) == 0
+    mine, theirs = ((START.user_bias, START.P), 0, 0.0, 0), (START.item_bias, START.Q)
+    before = deepcopy((mine, theirs))
+    first, second = (nb.sgd_block([row], 0, mine, theirs, 0.3, True, 0.1, 0, [1]) for _ in "ab")
+    assert all(np.array_equal(a, b) for a, b in zip(first[0], second[0], strict=True))
+    assert not np.array_equal(first[0][1], START.P)
+    for now, then in zip((*mine[0], *theirs), (*before[0][0], *before[1]), strict=True):
+        assert np.array_equal(now, then)
+
+
+# The checkpoint --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(checkpoints, "ROOT", tmp_path)
+    return Checkpoint("recommender-system", "run")
+
+
+LR = [0.1, 0.05, 0.02]
+
+
+@pytest.mark.parametrize("done", [1, 2, 3])
+def test_a_later_call_goes_on_from_the_checkpoint_bit_for_bit(kept, done):
+    whole = few(epochs=3, lr=LR, blocks=2)
+    few(epochs=done, lr=LR[:done], blocks=2, checkpoint=kept)
+    assert [file.name for file in kept.path.parent.iterdir()] == ["run.npz"]
+    again = few(epochs=3, lr=LR, blocks=2, checkpoint=kept)
+    assert largest_difference(whole, again) == 0
+    assert whole.history == again.history
+    assert (type(again.mu), again.mu) == (type(START.mu), START.mu)
+    assert again.learn_biases is True
+    kept.drop()
+    kept.drop()
+    assert not kept.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"rng": 1}, "seed"),
+        ({"rng": None}, "seed"),
+        ({"blocks": 3}, "blocks"),
+        ({"lr": [0.2, 0.1, 0.1]}, "lr"),
+        ({"reg": 0.5}, "reg"),
+        ({"epochs": 1, "lr": LR[:1]}, "lr, reg"),
+        ({"start": random_model((3, 2), 2, np.random.default_rng(5))}, "P, Q"),
+        ({"start": random_model((3, 2), 1, np.random.default_rng(0))}, "shape"),
+        ({"start": random_model((3, 2), 2, np.random.default_rng(0), False)}, "learn_biases"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_and_stays(kept, other, said):
+    few(epochs=2, lr=LR[:2], blocks=2, checkpoint=kept)
+    before = kept.path.read_bytes()
+    with pytest.raises(ValueError, match=rf"^checkpoint: expected .*, got .*{said}.*: remove "):
+        few(**{"epochs": 3, "lr": LR, "blocks": 2, "checkpoint": kept} | other)
+    assert kept.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half", b"a,b\n1,2\n", None])
+def test_a_file_that_is_no_checkpoint_is_refused_and_stays(kept, content):
+    kept.path.parent.mkdir(parents=True)
+    if content is None:
+        np.savez(kept.path, P=np.zeros(3))
+    else:
+        kept.path.write_bytes(content)
+    before = kept.path.read_bytes()
+    refuses("checkpoint", lambda: few(checkpoint=kept), "remove")
+    assert kept.path.read_bytes() == before
+
+
+def test_a_run_that_ends_while_it_writes_leaves_the_last_whole_checkpoint(kept, monkeypatch):
+    few(epochs=1, lr=LR[:1], checkpoint=kept)
+    before = kept.path.read_bytes()
+
+    def half(file, **arrays):
+        file.write(b"PK half a checkpoint")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as changed:
+        changed.setattr(np, "savez", half)
+        with pytest.raises(KeyboardInterrupt):
+            few(epochs=2, lr=LR[:2], checkpoint=kept)
+    assert kept.path.read_bytes() == before
+    again = few(epochs=3, lr=LR, checkpoint=kept)
+    assert largest_difference(again, few(epochs=3, lr=LR)) == 0
+
+
+# Workers ---------------------------------------------------------------------------------------
+
+
+def ratings_of(seed, n=300, m=200, count=6000):
+    """Return a triple that is drawn by seed, as a worker would read a file."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, n, count), rng.integers(0, m, count), rng.standard_normal(count)
+
+
+PARTS = [partial(ratings_of, seed) for seed in range(3)]
+WIDE = random_model((300, 200), 4, np.random.default_rng(0))
+RUN = {"epochs": 4, "lr": [0.05, 0.04, 0.03, 0.02], "reg": 0.01, "blocks": 6, "rng": 2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def travelling():
+    """The notebook's and this module's functions travel by value, as from a notebook."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.delitem(sys.modules, nb.__name__)
+        changed.setattr(ratings_of, "__module__", "__main__")
+        yield
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return nb.dsgd(Alone(), PARTS, WIDE, **RUN)
+
+
+@pytest.fixture
+def client():
+    with dask.config.set({"scheduler-address": None}), cluster.workers() as client:
+        yield client
+
+
+class Watched(Checkpoint):
+    """A checkpoint that does something once, after so many epochs."""
+
+    def __init__(self, epochs, act):
+        super().__init__("recommender-system", "watched")
+        self.epochs, self.act = epochs, act
+
+    def keep(self, about, state):
+        super().keep(about, state)
+        if len(state["history"]) == self.epochs:
+            self.act()
+
+
+def test_two_workers_do_as_one_process_and_a_killed_one_loses_nothing(client, alone, kept):
+    start = time.monotonic()
+    fit = nb.dsgd(client, PARTS, WIDE, **RUN)
+    usual = time.monotonic() - start
+    assert largest_difference(fit, alone) == 0
+    assert fit.history == alone.history
+    pids, late = [*client.run(os.getpid).values()], []
+
+    def kill():
+        late.append(threading.Timer(0.03, os.kill, (pids[0], signal.SIGKILL)))
+        late[0].start()
+
+    start = time.monotonic()
+    fit = nb.dsgd(client, PARTS, WIDE, checkpoint=Watched(2, kill), **RUN)
+    assert time.monotonic() - start < usual + 20
+    late[0].join()
+    assert largest_difference(fit, alone) == 0
+    assert fit.history == alone.history
+    client.wait_for_workers(2, timeout=60)
+    assert pids[0] not in client.run(os.getpid).values()
+
+
+def test_an_error_in_a_part_is_raised_as_itself_by_workers_too(client):
+    with pytest.raises(ValueError, match=r"^parts\[1\]: expected .*, got users: expected"):
+        nb.dsgd(client, [PARTS[0], lambda: ([-1], [0], [1])], WIDE, **RUN)
+
+
+def test_a_cluster_of_real_commands_does_the_same_and_a_killed_scheduler_leaves_a_checkpoint(
+    scheduler, alone, kept
+):
+    address, started = scheduler
+    with Client(address, timeout=60) as first:  # a busy machine starts workers slowly
+        first.wait_for_workers(2, timeout=60)
+    watched = Watched(2, lambda: started[0].send_signal(signal.SIGKILL))
+    with (  # noqa: PT012
+        dask.config.set({"scheduler-address": address}),
+        pytest.raises(RuntimeError, match="scheduler went away"),
+        cluster.workers() as client,
+    ):
+        assert largest_difference(nb.dsgd(client, PARTS, WIDE, **RUN), alone) == 0
+        nb.dsgd(client, PARTS, WIDE, checkpoint=watched, **RUN)
+    assert watched.path.exists()
+    fit = nb.dsgd(Alone(), PARTS, WIDE, checkpoint=watched, **RUN)
+    assert largest_difference(fit, alone) == 0
+    assert fit.history == alone.history
