@@ -12,8 +12,8 @@ factors do. With $N$ ratings of $n$ users and $m$ items, and $W = B$ workers:
 | bytes of all factors to the notebook and back | $16(k+1)(n+m)$ | $16(k+1)(n+m)/B$ |
 | tasks, $s_2$ seconds of the scheduler each | $2B^2$ | $2B$ |
 
-A worker holds $24 N/B$ bytes of ratings, with a few indices; while it reads and colours them, at
-the start, some $24 N/B + 100 N/B^2$ more. Before that each part of the ratings is read by each
+A worker holds $16 N/B$ bytes of ratings; while it reads and colours them, at the start, some
+$16 N/B + 100 N/B^2$ more. Before that each part of the ratings is read by each
 row of blocks, $B$ times in all, and only what belongs there is kept.
 
 Where it stops scaling: the work of a worker falls like $1/B$, the scheduler's rises like $B^2$,
@@ -144,7 +144,7 @@ def paper(constants: dict[str, float]) -> list[tuple[str, str]]:
         ("item factors between workers", f"{moved / 1e9:.0f} GB, {moved / B / line:.1f} s"),
         ("all factors to the notebook and back", f"{home / 1e9:.1f} GB, {home / line:.1f} s"),
         ("tasks", f"{2 * B**2:,}, {tasks:.0f} s of the scheduler"),
-        ("ratings that a worker holds", f"{24 * N / B / 1e6:.0f} MB"),
+        ("ratings that a worker holds", f"{16 * N / B / 1e6:.0f} MB"),
         (
             "an epoch, where none of these overlaps",
             f"{steps + moved / B / line + home / line + tasks:.0f} s",
