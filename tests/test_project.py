@@ -37,7 +37,7 @@ def test_common_stays_thin():
     """The client of a cluster and the checkpoint came later, and have limits of their own."""
     lines = {name: lines_of_code(text) for name, text in texts("common").items()}
     assert lines.pop("cluster.py") <= 75
-    assert lines.pop("checkpoint.py") <= 35
+    assert lines.pop("checkpoint.py") <= 40
     assert sum(lines.values()) <= 750
 
 
