@@ -10,6 +10,7 @@ import dask
 import numpy as np
 import pytest
 from clustering_cases import nb, seeds, small_photo
+from distributed import Client
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -227,7 +228,7 @@ def album(folder, n, size=(60, 80)):
     """Write n photos with noise, and a broken one; return their files."""
     for i in range(n):
         rng = np.random.default_rng(i)
-        part = np.rot90(photo()[5 * i :, 3 * i :], i)[: size[0], : size[1]]
+        part = np.rot90(photo()[5 * (i % 40) :, 3 * (i % 40) :], i)[: size[0], : size[1]]
         noisy = (part + rng.normal(0, 4, part.shape)).clip(0, 255).astype(np.uint8)
         Image.fromarray(noisy).save(folder / f"{i:03d}.png")
     (folder / "broken.png").write_bytes((folder / "000.png").read_bytes()[:-900])
@@ -252,7 +253,7 @@ def painted_album(client, files, k=16, n_blocks=2, killed=None):
 
 def assert_is_the_album(results, files):
     found, start, pictures, notes = results
-    images = [photo(file) for file in files if "broken" not in file]
+    images = [photo(file) for file in files if not file.endswith("broken.png")]
     broken = [note for note in notes.values() if isinstance(note, str)]
     assert len(broken) == 1
     assert "broken.png cannot be decoded" in broken[0]
@@ -303,6 +304,8 @@ def test_an_album_on_workers_that_were_started_elsewhere(scheduler, tmp_path):
     by_value()
     (tmp_path / "album").mkdir()
     files = album(tmp_path / "album", 7)
+    with Client(scheduler[0]) as waits:
+        waits.wait_for_workers(2, timeout=60)
     with dask.config.set({"scheduler-address": scheduler[0]}), cluster.workers() as client:
         client.wait_for_workers(2, timeout=60)
         cluster.seen(client, files)
