@@ -1,29 +1,30 @@
-r"""One palette of 64 for an album: tallies of photos, Lloyd on blocks of colours, photos painted.
+r"""One palette of 64 for an album: photos tallied, Lloyd on blocks of colours, photos painted.
 
-There are $n$ photos of $p$ pixels with $m$ distinct colours in all ($c$ in a photo, $m \le 2^{24}$),
-for $k$ colours, by $w$ workers in $t$ iterations: crops and turns of six photos with noise, JPEG
-files made beforehand. *On workers* each photo is read twice, to be tallied and to be painted. *In
-memory* all photos are read into one array, and the page's functions see them as one image; both
-start from the same sample and encode the same PNGs. The difference is 0 only if centroids and files
-are equal bit for bit.
+There are $n$ photos with $c$ distinct colours each, $m \le 2^{24}$ in all, for $k$ colours, by $w$
+workers in $t$ iterations: crops and turns of six photos with noise, JPEG files made beforehand.
+*On workers* each photo is read twice, to be tallied and to be painted. *In memory* all photos are
+read into one array, and the page's functions take it for one image. Both start from the same sample
+and encode the same PNGs; the difference is 1 if one byte of these differs.
 
-- *Bytes*: a tally has 12 for each of its colours and moves once for each level of the tree where
-  its merge runs elsewhere, at most $12 n c$ in the lowest level and $12 \cdot 8 m$ in the highest; a
-  block is cut from $12m/w$; an iteration takes $24kw$ there and $32kw$ back; the table of labels is
-  16 MB for each worker, once, however large the album; then the PNGs, one by one.
-- *Work* of a worker: $\frac nw(2T_\text{read} + T_\text{tally} + T_\text{paint})$, the merges,
-  $O(nc + 8m\log_8 n)$ in all, and Lloyd: $km/w$ distances at the start; then margins spare most
-  colours, and each iteration costs about $mT_\text{step}/w$ and one pair of messages.
-- *Memory* of a worker: a photo, about 150 bytes for each colour of its block, and the tallies that
-  wait for their merge: eight a level at most, since the tree is walked depth first.
+- *Bytes*: 12 for each colour of a tally, wherever its merge runs on another worker, at most $12nc$
+  in the lowest level of the tree and $96m$ in the highest; $12m$ when blocks are cut; $24kw$ there
+  and $32kw$ back in an iteration; the table of labels, 16 MB, to each worker; the PNGs.
+- *Work* of a worker: $\frac nw(2T_\text{read} + T_\text{tally} + T_\text{paint})$; merges of
+  $nc + 8m\log_8 n$ colours at most, shared but for the top; $km/w$ distances at the start of Lloyd,
+  and then, since margins spare most colours, about $mT_\text{step}/w$ and one pair of messages in
+  each iteration; on one worker alone the start from a sample and the table of labels.
+- *Memory* of a worker: a photo; 76 bytes for each colour of its blocks, and as much again while
+  these are assigned anew; the tallies that wait for their merge, about eight for each level of the
+  tree, because that is walked depth first.
 
-**Where it stops.** An iteration costs at least a pair of messages, and $m$ has an end: with
-$2^{24}$ colours a few dozen workers keep busy, more don't. That doesn't matter, since everything
-else grows with the album: from a few thousand photos on, reading and painting is all there is. The
-process that saves receives all PNGs; on a cluster workers would write them where they lie. The top
-of the tree runs on one worker, for $m \le 2^{24}$ a second. For points with more distinct places
-than memory has room for, blocks would be read again in each iteration or sampled (mini-batch
-K-means: Sculley 2010), and the start drawn in rounds (k-means||: Bahmani et al. 2012).
+**Where it stops.** An iteration takes at least a pair of messages with each worker, and $m$ cannot
+grow beyond $2^{24}$: with more than a few dozen workers messages outweigh colours. By then reading
+and painting, which grow with the album and need no messages between photos, are nearly all the
+work. The one process that saves receives all PNGs; a large cluster's workers would write them to a
+shared disk themselves. The top merge runs on one worker; cut by ranges of colours it could be
+shared too. Points with more distinct places than memory has room for would be read again in each
+iteration, or sampled (mini-batch K-means: Sculley 2010), from a start drawn in few rounds
+(k-means||: Bahmani et al. 2012).
 """
 
 import functools
@@ -103,7 +104,7 @@ def on_workers(client, size: int | None = None):
     colours = client.submit(lambda t: len(t[0]), tally, pure=False)
     start = client.submit(nb.start_of, tally, K, 0, pure=False).result()
     blocks = min(colours.result() // 2**18, len(client.nthreads()))
-    centroids, _, _ = nb.palette_of_album(client, tally, start, blocks, **STOP)
+    centroids, *_ = nb.palette_of_album(client, tally, start, blocks, **STOP)
     painter = client.submit(nb.painter_of, tally, centroids, pure=False)
     packed = nb.packed
     paintings = [
