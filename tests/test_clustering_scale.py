@@ -17,6 +17,10 @@ from PIL import Image
 
 from common import cluster
 from common.photos import photo
+from tools.notebooks import code_cells, load, source, tags
+from tools.project import ROOT
+
+NOTEBOOK = ROOT / "clustering" / "image_segmentation_kmeans_kmedoids.ipynb"
 
 pytestmark = pytest.mark.filterwarnings("default")  # Dask warns of what it mends itself
 
@@ -318,3 +322,28 @@ def test_one_broken_among_two_hundred(two, tmp_path):
     files = album(tmp_path, 199, (20, 30))
     assert len(files) == 200
     assert_is_the_album(painted_album(two, files), files)
+
+
+# The page with an album ------------------------------------------------------------------------
+
+
+def beginning(pattern):
+    """Execute the page up to the photo, with MY_PHOTO set; return its names."""
+    names = {"__name__": "album"}
+    for cell in code_cells(load(NOTEBOOK))[2:8]:
+        code = f"MY_PHOTO, K = {pattern!r}, 8" if "parameters" in tags(cell) else source(cell)
+        exec(code, names)
+    return names
+
+
+def test_a_pattern_leaves_the_page_to_the_portrait_until_the_album_s_turn(tmp_path, capsys):
+    files = album(tmp_path, 2)
+    names = beginning(str(tmp_path / "*.png"))
+    assert names["own_album"] == files
+    np.testing.assert_array_equal(names["image"], photo())
+    assert "Your album's turn is at the end of Craft" in capsys.readouterr().out
+    starred = tmp_path / "one*.png"
+    starred.write_bytes((tmp_path / "001.png").read_bytes())
+    assert beginning(str(starred))["own_album"] == []  # a file's own name
+    with pytest.raises(ValueError, match="MY_PHOTO: expected a pattern that matches a file, got"):
+        beginning(str(tmp_path / "*.jpg"))
