@@ -32,7 +32,9 @@ import io
 import sys
 import tempfile
 import time
+from functools import partial
 from importlib.resources import files as package
+from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
@@ -105,12 +107,14 @@ def on_workers(client, size: int | None = None):
     start = client.submit(nb.start_of, tally, K, 0, pure=False).result()
     blocks = min(colours.result() // 2**18, len(client.nthreads()))
     centroids, *_ = nb.palette_of_album(client, tally, start, blocks, **STOP)
-    painter = client.submit(nb.painter_of, tally, centroids, pure=False)
-    packed = nb.packed
-    paintings = [
-        client.submit(lambda f, t: encode(t[0][packed(photo(f))], t[1]), name, painter, pure=False)
-        for name in names
-    ]
+    painter_of, packed = nb.painter_of, nb.packed
+
+    def painted(painter, file):
+        return encode(painter[0][packed(photo(file))], painter[1])
+
+    job = client.submit(lambda t: partial(painted, painter_of(t, centroids)), tally, pure=False)
+    each = (methodcaller("__call__", name) for name in names)
+    paintings = [client.submit(call, job, pure=False) for call in each]
     pngs = []
     for painting in paintings:
         pngs.append(painting.result())
