@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 import torch
@@ -45,7 +46,8 @@ def load(file):
     if not Path(file).exists():
         return None
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of foreign files; an error says it all
+            state = torch.load(file, map_location="cpu", weights_only=True)
         if isinstance(state, dict):
             return state
         why = type(state).__name__

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -11,7 +11,8 @@ import torch.distributed as dist
 
 from common import checks
 
-PATIENCE = 12  # seconds that a process waits for the others
+MEET = 6  # seconds that processes wait until all are there
+PATIENCE = 12  # seconds that they wait for each other after that
 TRIES = 5
 
 
@@ -100,19 +101,20 @@ class Processes:
 
     def _wait(self, tasks, results=False):
         """Wait until all tasks are done; ConnectionError as soon as one of the workers is lost."""
-        while not all(task.done() for task in tasks):
+        limit = 1  # second that fetching results may take before workers are counted again
+        while True:
             if lost := set(self.names) - set(self.client.nthreads()):
                 self.client.cancel(tasks)
                 raise ConnectionError(f"{', '.join(sorted(lost))} went away")
+            if all(task.done() for task in tasks):
+                errors = [error for task in tasks if (error := task.exception())]
+                # The cause before what the others say, who lost a partner by it.
+                for error in sorted(errors, key=lambda error: isinstance(error, ConnectionError)):
+                    raise error
+                limit *= 2
+                with suppress(TimeoutError):
+                    return [task.result(timeout=limit) for task in tasks] if results else None
             time.sleep(0.02)
-        errors = [error for task in tasks if (error := task.exception())]
-        # The cause before what the others say, who lost a partner by it.
-        for error in sorted(errors, key=lambda error: isinstance(error, ConnectionError)):
-            raise error
-        try:
-            return [task.result(timeout=PATIENCE) for task in tasks] if results else None
-        except TimeoutError as error:
-            raise ConnectionError("a worker went away with its result") from error
 
 
 def read(load, start, stop):
@@ -144,11 +146,13 @@ def in_group(rank, size, place, device, work, part):
         return v
 
     X, y, start = part
-    wait, ours = timedelta(seconds=PATIENCE), False
+    meet, wait = timedelta(seconds=MEET), timedelta(seconds=PATIENCE)
+    backend, ours = "gloo" if device == "cpu" else "nccl", False
     try:
         with talking(rank):
-            store = dist.TCPStore(*place, size, rank == 0, wait, use_libuv=False)
-            backend = "gloo" if device == "cpu" else "nccl"
+            if rank:
+                listening(place)
+            store = dist.TCPStore(*place, size, rank == 0, meet, use_libuv=False)
             dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=wait)
             ours = True
         result = work(X.to(device), y.to(device), start, total)
@@ -156,6 +160,18 @@ def in_group(rank, size, place, device, work, part):
     finally:
         if ours:
             dist.destroy_process_group()
+
+
+def listening(place):
+    """Wait until the first process listens: TCPStore would, but twice as long, and not silently."""
+    deadline = time.monotonic() + MEET
+    while True:
+        try:
+            return socket.create_connection(place, timeout=1).close()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise ConnectionError(f"nobody listens at {place[0]}:{place[1]}") from error
+        time.sleep(0.05)
 
 
 @contextmanager
