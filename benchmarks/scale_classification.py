@@ -134,7 +134,7 @@ def constants() -> dict[str, float]:
         a_sum = Processes(client, _load(), 2).run(_sum)
     return {
         "parameters": nb.parameters(model),
-        "multiply-adds of a step": 3 * nb.multiply_adds(model) * nb.BATCH,
+        "multiply-adds of a step": 3 * nb.multiply_adds(nb.cnn()) * nb.BATCH,
         "seconds of an image": an_image,
         "seconds of a step": max(0.0, times[8] - 8 * an_image),
         "seconds of a sum": a_sum,
