@@ -17,7 +17,7 @@ from distributed import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common import checkpoint, cluster, processes
+from common import cluster, processes, states
 from common.processes import Processes, in_group
 
 pytestmark = pytest.mark.filterwarnings("default")  # Dask warns of what it mends itself
@@ -136,13 +136,13 @@ def test_parts_of_one_image_each_are_fit():
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 def test_a_checkpoint_of_any_epoch_goes_on_to_the_same_bits(tmp_path, epoch):
-    states, file = [], tmp_path / "new" / "checkpoint.pt"
+    kept, file = [], tmp_path / "new" / "checkpoint.pt"
     model, *how = start(nb.cnn)
-    history = nb.fit_in_parts(alone(100), model, *how, keep=states.append, **OPTIONS)
-    assert len(states) == 3
-    checkpoint.save(file, states[epoch - 1])
+    history = nb.fit_in_parts(alone(100), model, *how, keep=kept.append, **OPTIONS)
+    assert len(kept) == 3
+    states.save(file, kept[epoch - 1])
     ours, loss, g = start(nb.cnn)
-    later = {"state": checkpoint.load(file)}
+    later = {"state": states.load(file)}
     assert nb.fit_in_parts(alone(100), ours, loss, g, **later, **OPTIONS) == history
     assert gap(ours, model) == 0
     assert torch.equal(g.get_state(), how[1].get_state())
@@ -153,14 +153,14 @@ def test_a_checkpoint_of_any_epoch_goes_on_to_the_same_bits(tmp_path, epoch):
     [{"lr": 0.06}, {"epochs": 4}, {"lam": 0}, {"generator": 4}, {"loss": nb.squared_hinge_loss}],
 )
 def test_a_checkpoint_of_another_training_is_refused(change):
-    states = []
-    nb.fit_in_parts(alone(9), *start(), keep=states.append, **OPTIONS)
+    kept = []
+    nb.fit_in_parts(alone(9), *start(), keep=kept.append, **OPTIONS)
     model, loss, g = start()
     how = {"loss": loss, "generator": g} | OPTIONS | change
     with pytest.raises(ValueError, match=r"state: expected one of this training.* got another"):
-        nb.fit_in_parts(alone(9), model, state=states[0], **how)
+        nb.fit_in_parts(alone(9), model, state=kept[0], **how)
     with pytest.raises(ValueError, match="state: expected one of this training"):
-        nb.fit_in_parts(alone(9), nb.linear().double(), loss, g, state=states[0], **OPTIONS)
+        nb.fit_in_parts(alone(9), nb.linear().double(), loss, g, state=kept[0], **OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -222,10 +222,10 @@ def test_what_processes_are_given_is_checked(load, n, said):
 
 def test_no_checkpoint_is_none_and_a_second_replaces_the_first(tmp_path):
     file = tmp_path / "c.pt"
-    assert checkpoint.load(file) is None
-    checkpoint.save(file, {"a": 1})
-    checkpoint.save(file, {"a": [torch.ones(2), None, "x", 2.5]})
-    assert torch.equal(checkpoint.load(file)["a"][0], torch.ones(2))
+    assert states.load(file) is None
+    states.save(file, {"a": 1})
+    states.save(file, {"a": [torch.ones(2), None, "x", 2.5]})
+    assert torch.equal(states.load(file)["a"][0], torch.ones(2))
     assert [*tmp_path.iterdir()] == [file]
 
 
@@ -243,30 +243,30 @@ def test_what_is_no_checkpoint_is_refused_and_runs_no_code(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     (file := tmp_path / "c.pt").write_bytes(content)
     with pytest.raises(ValueError, match=r"file: expected a checkpoint in .*c\.pt, got .* move it"):
-        checkpoint.load(file)
+        states.load(file)
     torch.save({"a": Harm()}, file)
     with pytest.raises(ValueError, match="file: expected a checkpoint"):
-        checkpoint.load(file)
+        states.load(file)
     assert not (tmp_path / "harmed").exists()
 
 
 def test_half_a_checkpoint_is_refused(tmp_path):
-    checkpoint.save(file := tmp_path / "c.pt", {"a": torch.ones(1000)})
+    states.save(file := tmp_path / "c.pt", {"a": torch.ones(1000)})
     file.write_bytes(file.read_bytes()[:2000])
     with pytest.raises(ValueError, match="file: expected a checkpoint"):
-        checkpoint.load(file)
+        states.load(file)
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
-    checkpoint.save(file := tmp_path / "c.pt", {"a": 1})
+    states.save(file := tmp_path / "c.pt", {"a": 1})
 
     def full(self, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.Path, "write_bytes", full)
+    monkeypatch.setattr(states.Path, "write_bytes", full)
     with pytest.raises(OSError, match=r"c\.pt: the checkpoint could not be written: .*No space"):
-        checkpoint.save(file, {"a": 2})
-    assert checkpoint.load(file) == {"a": 1}
+        states.save(file, {"a": 2})
+    assert states.load(file) == {"a": 1}
     assert [*tmp_path.iterdir()] == [file]
 
 
@@ -411,7 +411,7 @@ def test_a_scheduler_that_is_killed_ends_with_a_sentence_and_a_later_run_goes_on
     model, history, _ = fitted(201, nb.cnn)
 
     def keep(state):
-        checkpoint.save(file, state)
+        states.save(file, state)
         seen.append(len(state["history"]))
         if len(seen) == 2:
             started[0].kill()
@@ -428,6 +428,6 @@ def test_a_scheduler_that_is_killed_ends_with_a_sentence_and_a_later_run_goes_on
         nb.fit_in_parts(run, *start(nb.cnn), keep=keep, **OPTIONS)
     assert seen == [1, 2]
     ours, *how = start(nb.cnn)
-    later = {"state": checkpoint.load(file)}
+    later = {"state": states.load(file)}
     assert nb.fit_in_parts(alone(201), ours, *how, **later, **OPTIONS) == pytest.approx(history)
     assert gap(ours, model) < 1e-12

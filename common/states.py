@@ -1,4 +1,4 @@
-"""Checkpoints: what a long run has reached, as a file from which a later one goes on."""
+"""Checkpoints of trainings in PyTorch: files of tensors, lists and dicts, to go on from."""
 
 import io
 import os
