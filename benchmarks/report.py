@@ -133,6 +133,9 @@ def markdown(results: dict, figures: str = "", today: Iterable[str] = ()) -> str
     ]
     for topic in topics(results):
         lines += [f"## {topic.capitalize()}", "", results["conditions"][topic], ""]
+        if again := results.get("again", {}).get(topic):
+            when = f"Measured again on {again['date']}; this collection "
+            lines += [f"{when}{again['machine']['collection']}.", ""]
         compared, limited, grown = (of_topic(results[kind], topic) for kind in KINDS)
         tables = [(row["peer"], row["rated_by"], row["tolerance"]) for row in compared]
         for table in dict.fromkeys(tables):
@@ -212,6 +215,14 @@ def store(results: dict, folder: Path) -> None:
         figure(row, folder / f"{slug(row['name'])}.png")
 
 
+def last_of(folder: Path) -> dict:
+    """Return the whole measurement in a folder, or else the stored one; SystemExit without any."""
+    for file in (folder / "results.json", REPORT / "results.json"):
+        if file.exists():
+            return json.loads(file.read_text(encoding="utf-8"))
+    raise SystemExit(f"{folder / 'results.json'} is missing: run `make bench` first")
+
+
 def publish(last: Path, expected: set[str]) -> None:
     """Copy the last whole measurement to benchmarks/report, docs/speed.md and the README.
 
@@ -228,14 +239,11 @@ def publish(last: Path, expected: set[str]) -> None:
     SystemExit
         If there is no measurement, it is not whole, or its commit is not known.
     """
-    last = last if (last / "results.json").exists() else REPORT
-    try:
-        results = json.loads((last / "results.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SystemExit(f"{last / 'results.json'} is missing: run `make bench` first") from None
-    if results["quick"] or results["skipped"] or (last != REPORT and names(results) != expected):
+    results, new = last_of(last), (last / "results.json").exists()
+    if results["quick"] or results["skipped"] or (new and names(results) != expected):
         raise SystemExit("only a whole `make bench`, neither quick nor with skips, is published")
-    if results["machine"]["collection"].endswith("-dirty"):
+    measured = [results, *results.get("again", {}).values()]
+    if any(each["machine"]["collection"].endswith("-dirty") for each in measured):
         raise SystemExit("commit first, then measure: the report names the commit it measured")
     store(results, REPORT)
     for file, text in pages(results, sorted(expected)).items():

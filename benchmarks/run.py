@@ -2,6 +2,7 @@
 
 usage: python -m benchmarks.run     measures everything; writes build/bench/
        python -m benchmarks.run [--quick] [--only NAME]   a trial; writes build/bench-trial/
+       python -m benchmarks.run --again TOPIC   measures a topic anew in the last whole one
        python -m benchmarks.run report    publishes the last whole measurement
 """
 
@@ -140,6 +141,17 @@ def grow(item: Growth, quick: bool) -> dict:
     return {"name": item.name, "variable": item.variable, "lines": lines}
 
 
+def renewed(old: dict, new: dict, topic: str) -> dict:
+    """Return a whole measurement in which one topic is that of another, and says when it was."""
+    results = old | {"conditions": old["conditions"] | new["conditions"]}
+    results |= {"peers": old["peers"] | new["peers"], "skipped": old["skipped"] + new["skipped"]}
+    for kind in ("comparisons", "limits", "growths"):
+        others = [row for row in old[kind] if not row["name"].startswith(f"{topic}:")]
+        results[kind] = others + new[kind]
+    when = {"date": new["date"], "machine": new["machine"]}
+    return results | {"again": old.get("again", {}) | {topic: when}}
+
+
 def main() -> None:
     """Parse the command line, measure or publish."""
     survive_any_console()
@@ -149,7 +161,15 @@ def main() -> None:
     parser.add_argument("command", nargs="?", choices=["report"], help=argparse.SUPPRESS)
     parser.add_argument("--only", default="", metavar="NAME", help="only what has NAME in its name")
     parser.add_argument("--quick", action="store_true", help="small sizes, three pairs: a trial")
+    parser.add_argument("--again", choices=TOPICS, help="this topic anew, in the last whole run")
     options = parser.parse_args()
+    if options.again:
+        last = report.last_of(WHOLE)
+        new = measure(collect(f"{options.again}:"), quick=False)
+        results = renewed(last, new, options.again)
+        report.store(results, WHOLE)
+        print(report.markdown(results))
+        return
     if options.command == "report":
         items = (item for items in collect("").values() for item in items)
         report.publish(WHOLE, {item.name for item in items})

@@ -303,6 +303,31 @@ def test_the_pages_say_what_was_measured_and_nothing_else():
         assert sizes[-1] >= 10**2.5 * sizes[0]
 
 
+def test_a_topic_measured_again_takes_the_place_of_what_it_was(topic, monkeypatch):
+    topic.cases = lambda: [case()]
+    bench(monkeypatch)
+    old = json.loads((run.WHOLE / "results.json").read_text(encoding="utf-8"))
+    other = {"name": "other: limit", "unit": "", "goal": 1, "measured": 0.5}
+    old |= {
+        "limits": [*old["limits"], other],
+        "conditions": old["conditions"] | {"other": "It is."},
+    }
+    (run.WHOLE / "results.json").write_text(json.dumps(old), encoding="utf-8")
+    monkeypatch.setattr(run, "_commit", lambda: "newer")
+    topic.limits = lambda: [Limit("topic: memory", "MB", 2.0, lambda quick: 1.5)]
+    monkeypatch.setattr(sys, "argv", ["run.py", "--again", "topic"])
+    run.main()
+    new = json.loads((run.WHOLE / "results.json").read_text(encoding="utf-8"))
+    assert {row["name"]: row["measured"] for row in new["limits"]} == {
+        "other: limit": 0.5,
+        "topic: memory": 1.5,
+    }
+    text = report.markdown(new)
+    assert text.count(f"Measured again on {new['date']}; this collection newer.") == 1
+    assert text.index("## Topic") < text.index("Measured again")
+    assert new["machine"] == old["machine"]
+
+
 def test_a_race_that_was_not_measured_yet_is_named(topic, monkeypatch):
     results = bench(monkeypatch)
     assert "Not measured yet" not in report.markdown(results)
