@@ -226,18 +226,9 @@ def last_of(folder: Path) -> dict:
 def publish(last: Path, expected: set[str]) -> None:
     """Copy the last whole measurement to benchmarks/report, docs/speed.md and the README.
 
-    Parameters
-    ----------
-    last : Path
-        The folder of a measurement. Where it has none, the stored one is published again: the
-        words around its numbers may have changed.
-    expected : set of str
-        The names of all that a whole measurement holds.
-
-    Raises
-    ------
-    SystemExit
-        If there is no measurement, it is not whole, or its commit is not known.
+    `last` is the folder of a measurement. Where it has none, the stored one is published again:
+    the words around its numbers may have changed. `expected` are the names of all that a whole
+    one holds. SystemExit if there is none, it is not whole, or its commit is not known.
     """
     results, new = last_of(last), (last / "results.json").exists()
     if results["quick"] or results["skipped"] or (new and names(results) != expected):

@@ -89,6 +89,10 @@ def scheduler(tmp_path):
             str(tmp_path),
         )
     address = json.loads(file.read_text())["address"]
+    from distributed import Client
+
+    with Client(address, timeout=60) as client:
+        client.wait_for_workers(2, timeout=60)
     yield address, started
     for process in started:
         process.kill()
