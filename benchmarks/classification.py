@@ -28,7 +28,7 @@ def _parts() -> tuple:
     import torch  # takes seconds: not where another topic is measured
 
     nb = algorithms("classification")
-    nb.choose_device = lambda: "cpu"  # where the peer is
+    nb.choose_device = lambda kind: "cpu"  # where the peer is
     digits = mnist_pair((1, 7))
     X, y = nb.to_tensors(digits.train_images, digits.train_labels)
     order = torch.randperm(len(X), generator=torch.Generator().manual_seed(0))

@@ -225,12 +225,13 @@ def test_the_device_chooses_itself(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert nb.choose_device() == expected
+    assert nb.choose_device(torch.float64) == ("cuda" if cuda else "cpu")  # mps has none
 
 
 def test_training_happens_on_the_device(monkeypatch, strokes):
     """The device "meta" holds shapes without numbers, and mixes with no other device."""
     train, _ = parts(strokes)
-    monkeypatch.setitem(vars(nb), "choose_device", lambda: "meta")
+    monkeypatch.setitem(vars(nb), "choose_device", lambda kind: "meta")
     places = []
 
     def augmentation(X, generator):
@@ -252,7 +253,7 @@ def test_a_trained_model_comes_home(monkeypatch, strokes):
     to = model.to
     monkeypatch.setattr(model, "to", lambda device: places.append(device) or to(device))
     monkeypatch.setattr(model, "cpu", lambda: places.append("home"))
-    monkeypatch.setitem(vars(nb), "choose_device", lambda: "cpu")
+    monkeypatch.setitem(vars(nb), "choose_device", lambda kind: "cpu")
     nb.fit(model, nb.logistic_loss, parts(strokes)[0], generator(), epochs=1, lr=0.1)
     assert places == ["cpu", "home"]
 
