@@ -41,9 +41,14 @@ def workers(n: int = 2):
     from distributed import LocalCluster
 
     address = dask.config.get("scheduler-address", None)
-    patience = {"connect": f"{PATIENCE}s", "tcp": "15s"}  # 30 s each by default; tcp: least 11
+    options = {
+        "distributed.comm.timeouts.connect": f"{PATIENCE}s",  # 30 s by default, as the next one
+        "distributed.comm.timeouts.tcp": "15s",  # at least 11
+        # Dask's own setting lets each array above 128 kB ask the system for its memory anew.
+        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    }
     cloudpickle.register_pickle_by_value(common)
-    with dask.config.set({"distributed.comm.timeouts": patience}), ExitStack() as stack:
+    with dask.config.set(options), ExitStack() as stack:
         if address is None:
             alone = {"host": "127.0.0.1", "scheduler_port": 0, "dashboard_address": ":0"}
             cluster = LocalCluster(n_workers=n, threads_per_worker=1, silence_logs=50, **alone)
