@@ -202,15 +202,15 @@ def paper(constants: dict[str, float]) -> list[tuple[str, str]]:
 
 
 def rounds(constants: dict[str, float], workers: int) -> list[list[float]]:
-    """Return each task's seconds: 16 photos for each worker, a tree, 50 iterations, painting."""
-    c, n, m = constants, 16 * workers, 2**20
+    """Return each task's seconds: four photos for each worker, a tree, ten iterations, painting."""
+    c, n, m = constants, 4 * workers, 2**20
     colours = c["bytes of a tally"] / 12
     levels = [[c["read"] + c["tally"]] * n]
     while len(levels[-1]) > 1:
         fan, tasks = min(8, len(levels[-1])), -(-len(levels[-1]) // 8)
         levels.append([fan * colours * c["merge, a colour"]] * tasks)
         colours = min(2 * colours, m)
-    steps = [c["first step, a colour"]] + [c["step, a colour"]] * 50
+    steps = [c["first step, a colour"]] + [c["step, a colour"]] * 9
     lloyd = [[m / workers * each] * workers for each in steps]
     return [
         *levels,
