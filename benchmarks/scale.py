@@ -60,7 +60,7 @@ def peak_of_workers(client, work) -> int:
     return max(after[name] - before[name] for name in before)
 
 
-def measure(name: str, quick: bool, pairs: int = 3) -> dict:
+def measure(name: str, quick: bool, pairs: int | None = None) -> dict:
     """Measure one topic: memory of a worker, then both ways in turns, then the simulation."""
     topic = importlib.import_module(f"benchmarks.scale_{name}")
     sized = {"size": topic.SMALL} if quick else {}
@@ -75,7 +75,7 @@ def measure(name: str, quick: bool, pairs: int = 3) -> dict:
             row["seconds of that"] = time.perf_counter() - start
             row["bytes alone"] = peak_bytes(lambda: topic.in_memory(**sized))
         results = {}
-        for _ in range(pairs):
+        for _ in range(pairs or getattr(topic, "PAIRS", 3)):
             both = seconds(lambda: results.update(ours=topic.on_workers(client, **sized)))
             alone = seconds(lambda: results.update(theirs=topic.in_memory(**sized)))
             row["pairs"].append([both, alone])

@@ -47,6 +47,7 @@ from tools.notebooks import algorithms
 TITLE = "200 photos of 0.3 MP, one palette of 64, all painted"
 GOALS = {"memory": 250e6, "time": 0.7}
 SIZE, SMALL, K = 200, 8, 64
+PAIRS = 1  # each way takes minutes
 STOP = {"tol": 0.05}  # of a level, which has no effect on a palette of whole numbers
 ORIGINALS = [
     ("skimage.data", "astronaut.png"),
