@@ -175,6 +175,9 @@ def markdown(results: dict, figures: str = "") -> str:
         ]
         head = ["simulated workers", "tasks that sleep", "predicted", "measured"]
         lines += [render(head, sleeps, "markdown").rstrip(), ""]
+    measured = [row["name"] for row in results["topics"]]
+    if later := [name for name in TOPICS if name not in measured]:
+        lines += [f"Not measured yet: {', '.join(later)}.", ""]
     text = "predicted and measured time of tasks that only sleep, against the number of workers"
     lines += [f"![Simulation: {text}, a panel for each notebook]({figures}scale.png)", ""]
     return "\n".join(lines).rstrip() + "\n"

@@ -176,6 +176,6 @@ def paper(c: dict[str, float]) -> list[tuple[str, str]]:
 
 
 def rounds(c: dict[str, float], workers: int) -> list[list[float]]:
-    """Return the rounds of some epochs: a task of each worker that tells its port, and an epoch."""
-    epoch = sum(_step(c, workers, 64)) * SIZE / 64
-    return [[0.0] * workers, [min(epoch, 10 / EPOCHS)] * workers] * EPOCHS
+    """Return rounds of short epochs: a task of each worker that tells its port, and 640 images."""
+    epoch = sum(_step(c, workers, 64)) * SMALL / 64
+    return [[0.0] * workers, [epoch] * workers] * EPOCHS
