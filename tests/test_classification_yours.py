@@ -230,7 +230,13 @@ def run(tmp_path, monkeypatch, cnn):
         for cell in cells:
             if "title Imports" in source(cell) or "title A grid of images" in source(cell):
                 exec(compile(source(cell), cell["id"], "exec"), names)
-        names |= {"DIGITS": (1, 7), "MY_DIGIT": photo, "train": parts[0], "validation": parts[1]}
+        names |= {
+            "DIGITS": (1, 7),
+            "MY_DIGIT": photo,
+            "digits": digits,
+            "train": parts[0],
+            "validation": parts[1],
+        }
         names["evidence"] = names["Evidence"](data="drawn")
         names["FOUR"] = ["logistic regression", "linear SVM", "network", "CNN"]
         names["runs"] = {n: [(cnn if n == "CNN" else linear, [], 0.0)] for n in names["FOUR"]}

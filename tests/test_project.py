@@ -37,7 +37,7 @@ def test_common_stays_thin():
     """What workers need came later, and has a limit of its own."""
     lines = {name: lines_of_code(text) for name, text in texts("common").items()}
     of_workers = ["cluster.py", "checkpoint.py", "states.py", "processes.py"]
-    assert sum(map(lines.pop, of_workers)) <= 250
+    assert sum(map(lines.pop, of_workers)) <= 270
     assert sum(lines.values()) <= 750
 
 
