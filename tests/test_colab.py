@@ -51,7 +51,16 @@ def test_on_colab_the_notebook_runs_to_its_end(path, tmp_path, fetching):
 
 def test_notebook_imports_only_what_colab_ships_and_installs_nothing(path):
     # What these bring along counts as shipped, and so does what only moves progress bars.
-    brought = {"PIL", "cycler", "packaging", "IPython", "tqdm", "cloudpickle"}
+    brought = {
+        "PIL",
+        "cycler",
+        "packaging",
+        "IPython",
+        "tqdm",
+        "cloudpickle",
+        "dask",
+        "distributed",
+    }
     shipped = {r.name for r in SHIPPED} | brought | {"common"}
     modules = [file.read_text(encoding="utf-8") for file in (ROOT / "common").glob("*.py")]
     cells = notebooks.code_cells(notebooks.load(path))
