@@ -97,6 +97,7 @@ def simulate(rounds: list[list[float]], workers: int) -> dict:
     from distributed import Client, LocalCluster, wait
 
     here = {"processes": False, "dashboard_address": ":0", "silence_logs": 50}
+    here["memory_limit"] = None  # each would take the process's memory for its own, and pause
     with LocalCluster(n_workers=workers, threads_per_worker=1, **here) as many, Client(many) as c:
         c.submit(time.sleep, 0).result()
         start = time.perf_counter()
