@@ -162,6 +162,11 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
+def best(work: Callable[[], Any], times: int = 3) -> float:
+    """Return the shortest of several times that `work` takes, in seconds."""
+    return min(seconds(work) for _ in range(times))
+
+
 def race(case: Case, quick: bool = False, pairs: int = 5) -> Comparison:
     """Call both once to warm up and to rate their results, then in turns `pairs` times.
 

@@ -141,6 +141,17 @@ def grow(item: Growth, quick: bool) -> dict:
     return {"name": item.name, "variable": item.variable, "lines": lines}
 
 
+def command_line(about: str) -> argparse.ArgumentParser:
+    """Return what reads `report`, --only and --quick, of this command and of `benchmarks.scale`."""
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("command", nargs="?", choices=["report"], help=argparse.SUPPRESS)
+    parser.add_argument("--only", default="", metavar="NAME", help="only what has NAME in its name")
+    parser.add_argument("--quick", action="store_true", help="small sizes: a trial")
+    return parser
+
+
 def renewed(old: dict, new: dict, topic: str) -> dict:
     """Return a whole measurement in which one topic is that of another, and says when it was."""
     results = old | {"conditions": old["conditions"] | new["conditions"]}
@@ -155,12 +166,7 @@ def renewed(old: dict, new: dict, topic: str) -> dict:
 def main() -> None:
     """Parse the command line, measure or publish."""
     survive_any_console()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("command", nargs="?", choices=["report"], help=argparse.SUPPRESS)
-    parser.add_argument("--only", default="", metavar="NAME", help="only what has NAME in its name")
-    parser.add_argument("--quick", action="store_true", help="small sizes, three pairs: a trial")
+    parser = command_line(__doc__)
     parser.add_argument("--again", choices=TOPICS, help="this topic anew, in the last whole run")
     options = parser.parse_args()
     if options.again:

@@ -17,7 +17,6 @@ import os
 for what in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM"):
     os.environ[f"{what}_THREADS"] = "1"
 
-import argparse
 import ctypes
 import datetime
 import importlib
@@ -33,7 +32,7 @@ from tqdm import tqdm
 
 from benchmarks.measure import peak_bytes, resident, seconds
 from benchmarks.report import duration
-from benchmarks.run import machine
+from benchmarks.run import command_line, machine
 from common import cluster
 from common.plotting import COLOURS, use_style
 from common.tables import render
@@ -60,7 +59,7 @@ def peak_of_workers(client, work) -> int:
     return max(after[name] - before[name] for name in before)
 
 
-def measure(name: str, quick: bool, pairs: int | None = None) -> dict:
+def measure(name: str, quick: bool, pairs: int = 3) -> dict:
     """Measure one topic: memory of a worker, then both ways in turns, then the simulation."""
     topic = importlib.import_module(f"benchmarks.scale_{name}")
     sized = {"size": topic.SMALL} if quick else {}
@@ -75,7 +74,7 @@ def measure(name: str, quick: bool, pairs: int | None = None) -> dict:
             row["seconds of that"] = time.perf_counter() - start
             row["bytes alone"] = peak_bytes(lambda: topic.in_memory(**sized))
         results = {}
-        for _ in range(pairs or getattr(topic, "PAIRS", 3)):
+        for _ in range(pairs):
             both = seconds(lambda: results.update(ours=topic.on_workers(client, **sized)))
             alone = seconds(lambda: results.update(theirs=topic.in_memory(**sized)))
             row["pairs"].append([both, alone])
@@ -208,13 +207,7 @@ def publish() -> None:
 def main() -> None:
     """Parse the command line, measure or publish."""
     survive_any_console()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("command", nargs="?", choices=["report"], help=argparse.SUPPRESS)
-    parser.add_argument("--only", default="", metavar="NAME", help="only what has NAME in its name")
-    parser.add_argument("--quick", action="store_true", help="small sizes: a trial")
-    options = parser.parse_args()
+    options = command_line(__doc__).parse_args()
     if options.command == "report":
         publish()
         return

@@ -31,7 +31,6 @@ import functools
 import io
 import sys
 import tempfile
-import time
 from functools import partial
 from importlib.resources import files as package
 from operator import methodcaller
@@ -40,6 +39,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.measure import best
 from common import cluster
 from common.photos import photo
 from tools.notebooks import algorithms
@@ -47,7 +47,6 @@ from tools.notebooks import algorithms
 TITLE = "200 photos of 0.3 MP, one palette of 64, all painted"
 GOALS = {"memory": 250e6, "time": 0.7}
 SIZE, SMALL, K = 200, 8, 64
-PAIRS = 1  # each way takes minutes
 STOP = {"tol": 0.05}  # of a level, which has no effect on a palette of whole numbers
 ORIGINALS = [
     ("skimage.data", "astronaut.png"),
@@ -144,14 +143,6 @@ def same(a, b) -> float:
 def constants() -> dict[str, float]:
     """Return seconds and bytes of each kind of work, and how many colours there are."""
     nb, names, encode = _algorithms(), _album(24), _encoder()
-
-    def best(function, times=3):
-        ends = []
-        for _ in range(times):
-            start = time.perf_counter()
-            function()
-            ends.append(time.perf_counter() - start)
-        return min(ends)
 
     images = [photo(name) for name in names]
     tallies = [nb.tally(image) for image in images]

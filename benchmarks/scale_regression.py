@@ -28,10 +28,10 @@ each block, merged likewise (TSQR: Demmel et al. 2012), keeps them, for about tw
 """
 
 import sys
-import time
 
 import numpy as np
 
+from benchmarks.measure import best
 from common import cluster
 from tools.notebooks import algorithms
 
@@ -100,14 +100,6 @@ def constants() -> dict[str, float]:
     nb, draw = _algorithms(), _drawer()
     X, y = draw(0)
     M, lams = nb.moments(X, y, ROW), _lams(ROWS)
-
-    def best(function, times=5):
-        ends = []
-        for _ in range(times):
-            start = time.perf_counter()
-            function()
-            ends.append(time.perf_counter() - start)
-        return min(ends)
 
     with cluster.workers() as client:
         run = nb.on_workers(client)

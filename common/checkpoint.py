@@ -1,11 +1,38 @@
 """The state of a long run, kept in a file, so that a later call can go on from it."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from common.environment import ROOT
+
+
+def put(path, write) -> None:
+    """Write a file whole or not at all: it is moved to its place when it is complete.
+
+    Parameters
+    ----------
+    path : str or path
+        An earlier file there is replaced; missing folders are made.
+    write : callable
+        ``write(file)`` writes to a file that is open for bytes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written (a full disk, a folder without permission); it names the path.
+    """
+    folder = Path(path).absolute().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as own:
+            with (new := Path(own) / "new").open("wb") as file:
+                write(file)
+            os.replace(new, path)
+    except OSError as error:
+        raise OSError(f"{path}: the checkpoint could not be written: {error}") from error
 
 
 class Checkpoint:
@@ -52,11 +79,8 @@ class Checkpoint:
 
     def keep(self, about: dict, state: dict) -> None:
         """Write the state, numbers and arrays by name, in place of what was kept before."""
-        new = Path(f"{self.path}.new")
-        new.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as file:
-            np.savez(file, **{f"about {name}": value for name, value in about.items()}, **state)
-        os.replace(new, self.path)
+        about = {f"about {name}": value for name, value in about.items()}
+        put(self.path, lambda file: np.savez(file, **about, **state))
 
     def drop(self) -> None:
         """Remove the file: the run is done."""

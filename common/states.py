@@ -1,12 +1,11 @@
 """Checkpoints of trainings in PyTorch: files of tensors, lists and dicts, to go on from."""
 
-import io
-import os
-import tempfile
 import warnings
 from pathlib import Path
 
 import torch
+
+from common.checkpoint import put
 
 
 def save(file, state) -> None:
@@ -24,15 +23,7 @@ def save(file, state) -> None:
     OSError
         If it cannot be written (a full disk, a folder without permission); it names the file.
     """
-    torch.save(state, data := io.BytesIO())
-    folder = Path(file).absolute().parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=folder) as own:
-            (new := Path(own) / "new").write_bytes(data.getvalue())
-            os.replace(new, file)
-    except OSError as error:
-        raise OSError(f"{file}: the checkpoint could not be written: {error}") from error
+    put(file, lambda new: torch.save(state, new))
 
 
 def load(file):
