@@ -105,7 +105,8 @@ def on_workers(client, size: int | None = None):
     tally, notes = nb.tally_album(client, names, lambda file: photo(file))
     colours = client.submit(lambda t: len(t[0]), tally, pure=False)
     start = client.submit(nb.start_of, tally, K, 0, pure=False).result()
-    blocks = min(colours.result() // 2**18, len(client.nthreads()))
+    pay = min(colours.result() // 2**20, len(client.nthreads()))  # as the notebook decides
+    blocks = pay if pay > 1 else 0
     centroids, *_ = nb.palette_of_album(client, tally, start, blocks, **STOP)
     painter_of, packed = nb.painter_of, nb.packed
 
