@@ -207,7 +207,7 @@ def summary(results: dict) -> str:
 
 def store(results: dict, folder: Path) -> None:
     """Write results.json and a figure for each growth curve; older figures go."""
-    for old in folder.glob("*.png"):
+    for old in set(folder.glob("*.png")) - {folder / "scale.png"}:  # that is `make scale`'s
         old.unlink()
     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
     write(folder / "results.json", text)

@@ -224,13 +224,14 @@ def test_only_a_whole_measurement_is_published(topic, monkeypatch, tmp_path):
     report.REPORT.mkdir()
     (report.REPORT / "gone.png").touch()  # a curve that is no longer drawn
     (report.REPORT / "notes.txt").touch()
+    (report.REPORT / "scale.png").touch()
     publish()
     for file, new in report.pages(results).items():
         written = (tmp_path / file).read_text(encoding="utf-8")
         assert written == between(text, "bench", new)
     assert "](../benchmarks/report/topic-sum.png)" in files[1].read_text(encoding="utf-8")
     stored = {file.name for file in report.REPORT.iterdir()}
-    assert stored == {"results.json", "topic-sum.png", "notes.txt"}
+    assert stored == {"results.json", "topic-sum.png", "notes.txt", "scale.png"}
     assert json.loads((report.REPORT / "results.json").read_text(encoding="utf-8")) == results
     # Without a new measurement the stored one is published again, in today's words.
     (run.WHOLE / "results.json").unlink()
